@@ -1,0 +1,22 @@
+//! Who may do what: doors, permits, grants, tickets, and every refusal with its remedy.
+//!
+//! A caller comes in by a door with proof the kernel or a signature gives, never by what it says
+//! of itself. [`authorize`] is the one place where a [`Permit`] is made, and a handler that needs
+//! authority takes a permit as an argument, so a forgotten check does not compile.
+//!
+//! Nothing here opens a socket, reads a clock or draws an id: facts come in as arguments and
+//! decisions go out as values. Only the signing of tickets draws its own nonces.
+
+mod caller;
+mod grant;
+mod peer;
+mod permit;
+mod refusal;
+mod ticket;
+
+pub use caller::Caller;
+pub use grant::{ChildFacts, Grant};
+pub use peer::{LocalPeer, LocalPlace, Proof, admit};
+pub use permit::{Admin, Permit, Read, RequiredScope, Write, authorize};
+pub use refusal::{Refusal, Remedy};
+pub use ticket::{Ticket, TicketError, TicketOffice, TicketRefusal};

@@ -1,0 +1,29 @@
+//! What travels on the wire: frames, methods, events, error codes, scopes, session keys.
+//!
+//! Every door of the gateway speaks the frames of the OpenClaw gateway protocol (§1.1); this
+//! crate is their vocabulary. It never opens a socket, never awaits and never decides who may
+//! do what: data enters as bytes or JSON and leaves as typed values, and the other way round.
+
+mod agent_id;
+mod error;
+mod frame;
+mod lines;
+mod method;
+mod output;
+mod run;
+mod scope;
+mod session;
+mod spawn;
+mod task;
+
+pub use agent_id::{AgentId, InvalidAgentId};
+pub use error::{ErrorCode, WireError};
+pub use frame::{EventFrame, Frame, Request, Response};
+pub use lines::{Line, LineBuffer};
+pub use method::{Method, event};
+pub use output::{OutputChunk, OutputStream};
+pub use run::{RunId, RunStatus, RuntimeKind, UnknownRuntime};
+pub use scope::Scope;
+pub use session::{SessionId, SessionKey, SessionKind};
+pub use spawn::{SpawnAccepted, SpawnParams, SpawnResult};
+pub use task::{InvalidTask, Task};

@@ -1,0 +1,200 @@
+//! Whether a spawn is taken on: the rules in the order a person would ask them.
+
+use hatchery_access::Caller;
+use hatchery_protocol::{AgentId, RuntimeKind, SessionId, SessionKey, SessionKind};
+
+use crate::policy::MAX_QUEUED_RUNS;
+use crate::refusal::AllowList;
+use crate::{AgentPolicy, AllowAgents, Ancestor, Policy, Run, SpawnRefusal, SpawnRequest, State};
+
+/// The model of an agent that has no provider: it runs the task as a command.
+const SHELL_MODEL: &str = "builtin/shell";
+
+/// Turns a request into the run it asks for, or refuses it.
+pub(crate) fn admit(
+    state: &State,
+    policy: &Policy,
+    request: &SpawnRequest,
+    now_ms: u64,
+) -> Result<Run, SpawnRefusal> {
+    let agent = choose_agent(policy, request)?;
+    let settings = allowed_agent(policy, request, &agent)?;
+    check_depth_and_children(state, policy, &request.caller)?;
+    check_sessions(state, policy, request.runtime)?;
+    if state.queue().len() >= MAX_QUEUED_RUNS {
+        return Err(SpawnRefusal::QueueFull);
+    }
+    let harness = match request.runtime {
+        RuntimeKind::Acp => settings.harness.clone(),
+        RuntimeKind::Local | RuntimeKind::Isolated => None,
+    };
+    let model = choose_model(request, settings, harness.is_some())?;
+    let workspace = choose_workspace(request, settings)?;
+    let lineage = lineage(state, &request.caller)?;
+    let kind = match request.runtime {
+        RuntimeKind::Acp => SessionKind::Acp,
+        RuntimeKind::Local | RuntimeKind::Isolated => SessionKind::Subagent,
+    };
+    Ok(Run {
+        id: request.run.clone(),
+        session: request.session.clone(),
+        session_key: SessionKey::child(&agent, kind, request.run.as_str()),
+        kind,
+        requester: lineage.first().map_or_else(SessionId::main, |parent| parent.session.clone()),
+        lineage,
+        agent,
+        runtime: request.runtime,
+        model,
+        harness,
+        task: request.task.clone(),
+        workspace,
+        label: request.label.clone(),
+        timeout_ms: match request.timeout_ms {
+            Some(0) => None,
+            Some(asked) => Some(asked),
+            None => policy.run_timeout_ms,
+        },
+        accepted_at_ms: now_ms,
+    })
+}
+
+fn choose_agent(policy: &Policy, request: &SpawnRequest) -> Result<AgentId, SpawnRefusal> {
+    if let Some(agent) = &request.agent {
+        return Ok(agent.clone());
+    }
+    let requester = request.caller.grant().and_then(|grant| policy.agents.get(grant.agent()));
+    if requester.is_some_and(|settings| settings.require_agent_id) {
+        return Err(SpawnRefusal::AgentRequired);
+    }
+    Ok(match (request.runtime, &policy.acp_default_agent, request.caller.grant()) {
+        (RuntimeKind::Acp, Some(agent), _) => agent.clone(),
+        (_, _, Some(grant)) => grant.agent().clone(),
+        (_, _, None) => policy.default_agent.clone(),
+    })
+}
+
+/// The owner may use every known agent; a run its own and those its list names. The runtime
+/// `acp` has a list of its own, which binds the owner too.
+fn allowed_agent<'a>(
+    policy: &'a Policy,
+    request: &SpawnRequest,
+    agent: &AgentId,
+) -> Result<&'a AgentPolicy, SpawnRefusal> {
+    if request.runtime == RuntimeKind::Acp && !policy.acp_enabled {
+        return Err(SpawnRefusal::AcpDisabled);
+    }
+    let refuse = |list: AllowList, known: Vec<AgentId>| {
+        Err(SpawnRefusal::AgentNotAllowed { agent: agent.clone(), list, known })
+    };
+    if request.runtime == RuntimeKind::Acp
+        && !policy.acp_allowed.is_empty()
+        && !policy.acp_allowed.contains(agent)
+    {
+        return refuse(AllowList::Acp, policy.acp_allowed.iter().cloned().collect());
+    }
+    let Some(settings) = policy.agents.get(agent) else {
+        return refuse(AllowList::Acp, policy.agents.keys().cloned().collect());
+    };
+    if request.runtime != RuntimeKind::Acp
+        && let Some(grant) = request.caller.grant()
+        && grant.agent() != agent
+    {
+        let list = policy.agents.get(grant.agent()).map(|requester| &requester.allow_agents);
+        if !list.is_some_and(|list| list.names(agent)) {
+            let mut known = vec![grant.agent().clone()];
+            if let Some(AllowAgents::Only(agents)) = list {
+                known.extend(agents.iter().cloned());
+            }
+            return refuse(AllowList::Subagents, known);
+        }
+    }
+    Ok(settings)
+}
+
+fn check_depth_and_children(
+    state: &State,
+    policy: &Policy,
+    caller: &Caller,
+) -> Result<(), SpawnRefusal> {
+    let Some(grant) = caller.grant() else { return Ok(()) };
+    let (depth, limit) = (grant.depth() + 1, grant.max_depth().min(policy.max_spawn_depth));
+    if depth > limit {
+        return Err(SpawnRefusal::DepthLimit { depth, limit });
+    }
+    let children = state.children_of(grant.run());
+    let limit = grant.max_descendants().min(policy.max_children_per_agent);
+    if children >= limit {
+        return Err(SpawnRefusal::ChildLimit { children, limit });
+    }
+    Ok(())
+}
+
+/// `isolated` speaks ACP too and counts like `acp`.
+fn check_sessions(
+    state: &State,
+    policy: &Policy,
+    runtime: RuntimeKind,
+) -> Result<(), SpawnRefusal> {
+    let speaks_acp = |runtime| matches!(runtime, RuntimeKind::Acp | RuntimeKind::Isolated);
+    let Some(limit) = policy.acp_max_sessions.filter(|_| speaks_acp(runtime)) else {
+        return Ok(());
+    };
+    let running = state.runs().filter(|live| speaks_acp(live.run.runtime)).count();
+    let running = u32::try_from(running).unwrap_or(u32::MAX);
+    if running >= limit {
+        return Err(SpawnRefusal::SessionLimit { running, limit });
+    }
+    Ok(())
+}
+
+fn choose_model(
+    request: &SpawnRequest,
+    settings: &AgentPolicy,
+    has_harness: bool,
+) -> Result<String, SpawnRefusal> {
+    let refuse =
+        |model: &str, cause| Err(SpawnRefusal::ModelUnusable { model: model.to_owned(), cause });
+    match (&request.model, has_harness) {
+        (Some(model), true) => refuse(model, "the agent's own command chooses its model"),
+        (None, true) => Ok("harness".to_owned()),
+        (asked, false) => {
+            let model = asked.as_ref().unwrap_or(&settings.model);
+            if model == SHELL_MODEL {
+                Ok(model.clone())
+            } else {
+                refuse(model, "the built-in agent has builtin/shell and no other model yet")
+            }
+        }
+    }
+}
+
+fn choose_workspace(
+    request: &SpawnRequest,
+    settings: &AgentPolicy,
+) -> Result<std::path::PathBuf, SpawnRefusal> {
+    let Some(grant) = request.caller.grant() else {
+        let chosen = request.cwd.as_ref().or(settings.workspace.as_ref());
+        return Ok(chosen.unwrap_or(&request.caller_cwd).clone());
+    };
+    match &request.cwd {
+        Some(directory) if grant.covers(directory) => Ok(directory.clone()),
+        Some(directory) => Err(SpawnRefusal::OutsideWorkspace {
+            directory: directory.display().to_string(),
+            workspace: grant.workspace().display().to_string(),
+        }),
+        None if grant.covers(&request.caller_cwd) => Ok(request.caller_cwd.clone()),
+        None => Ok(grant.workspace().to_owned()),
+    }
+}
+
+fn lineage(state: &State, caller: &Caller) -> Result<Vec<Ancestor>, SpawnRefusal> {
+    let Some(grant) = caller.grant() else { return Ok(Vec::new()) };
+    let parent = state
+        .get(grant.run())
+        .filter(|live| live.stopping.is_none())
+        .ok_or_else(|| SpawnRefusal::CallerEnding(grant.run().clone()))?;
+    let mut lineage =
+        vec![Ancestor { run: parent.run.id.clone(), session: parent.run.session.clone() }];
+    lineage.extend(parent.run.lineage.iter().cloned());
+    Ok(lineage)
+}

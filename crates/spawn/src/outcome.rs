@@ -1,0 +1,124 @@
+//! How runs end.
+
+use hatchery_protocol::RunStatus;
+use serde::{Deserialize, Serialize};
+
+/// How a run ended, as it is kept and announced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// One of the final states.
+    pub status: RunStatus,
+    /// The exit code of its command, where there was one.
+    pub exit_code: Option<i32>,
+    /// The cause, where it did not end well.
+    pub error: Option<String>,
+    /// The last of what it said, whatever the ending.
+    pub tail: String,
+    /// How many bytes it said altogether.
+    pub output_bytes: u64,
+    /// When it ended, in milliseconds since 1970.
+    pub ended_at_ms: u64,
+}
+
+/// What a runtime reports when a run is over and its processes are gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ending {
+    /// The exit code of its command, where there was one.
+    pub exit_code: Option<i32>,
+    /// The cause, where there was no answer.
+    pub failure: Option<String>,
+    /// The last of what it said.
+    pub tail: String,
+    /// How many bytes it said altogether.
+    pub output_bytes: u64,
+}
+
+/// Why a run is being stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// Somebody with authority over it said so, or its parent was stopped.
+    Cancelled,
+    /// Its time was up.
+    TimedOut,
+    /// The gateway is ending.
+    Shutdown,
+}
+
+impl StopReason {
+    /// The final state of a run stopped for this reason.
+    #[must_use]
+    pub fn status(&self) -> RunStatus {
+        match self {
+            Self::Cancelled => RunStatus::Cancelled,
+            Self::TimedOut => RunStatus::TimedOut,
+            Self::Shutdown => RunStatus::Interrupted,
+        }
+    }
+
+    /// One sentence for people.
+    #[must_use]
+    pub fn sentence(&self) -> &'static str {
+        match self {
+            Self::Cancelled => "it was cancelled",
+            Self::TimedOut => "its time was up",
+            Self::Shutdown => "the gateway was shut down",
+        }
+    }
+}
+
+impl Ending {
+    /// The outcome of a run that ended so, having been stopped for `stopped` or not at all. A
+    /// stop wins over what the command said on its way out; an exit code other than 0 is a failure.
+    #[must_use]
+    pub fn outcome(self, stopped: Option<&StopReason>, now_ms: u64) -> Outcome {
+        let (status, error) = match (stopped, self.failure, self.exit_code) {
+            (Some(reason), _, _) => (reason.status(), Some(reason.sentence().to_owned())),
+            (None, Some(cause), _) => (RunStatus::Failed, Some(cause)),
+            (None, None, Some(0) | None) => (RunStatus::Ok, None),
+            (None, None, Some(code)) => {
+                (RunStatus::Failed, Some(format!("the command ended with exit code {code}")))
+            }
+        };
+        Outcome {
+            status,
+            exit_code: self.exit_code,
+            error,
+            tail: self.tail,
+            output_bytes: self.output_bytes,
+            ended_at_ms: now_ms,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hatchery_protocol::RunStatus;
+
+    use super::{Ending, StopReason};
+
+    #[test]
+    fn the_status_follows_from_stop_failure_and_exit_code_in_this_order() {
+        let cases = [
+            (Some(0), None, None, RunStatus::Ok),
+            (None, None, None, RunStatus::Ok),
+            (Some(3), None, None, RunStatus::Failed),
+            (None, Some("no answer"), None, RunStatus::Failed),
+            (Some(0), None, Some(StopReason::Cancelled), RunStatus::Cancelled),
+            (Some(143), Some("killed"), Some(StopReason::TimedOut), RunStatus::TimedOut),
+            (None, None, Some(StopReason::Shutdown), RunStatus::Interrupted),
+        ];
+        for (exit_code, failure, stopped, expected) in cases {
+            let ending = Ending {
+                exit_code,
+                failure: failure.map(str::to_owned),
+                tail: "said".to_owned(),
+                output_bytes: 4,
+            };
+            let outcome = ending.outcome(stopped.as_ref(), 7);
+            assert_eq!(outcome.status, expected);
+            assert_eq!(outcome.error.is_none(), expected == RunStatus::Ok);
+            assert_eq!(outcome.tail, "said");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Why a command was refused.
+
+use hatchery_access::{Refusal, Remedy};
+use hatchery_protocol::{AgentId, ErrorCode, RunId, SessionId};
+
+use crate::policy::MAX_QUEUED_RUNS;
+
+/// Why a command was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpawnRefusal {
+    /// The agent is not on the list that counts here.
+    #[error("agent '{agent}' is not allowed by {list}{}", allowed(.known))]
+    AgentNotAllowed {
+        /// The agent that was asked for.
+        agent: AgentId,
+        /// The setting that decides.
+        list: AllowList,
+        /// Agents that would have been allowed.
+        known: Vec<AgentId>,
+    },
+    /// The settings want the agent named.
+    #[error("agents.defaults.subagents.requireAgentId is on, and no agent was named")]
+    AgentRequired,
+    /// `acp.enabled` is off.
+    #[error("the runtime 'acp' is switched off by acp.enabled")]
+    AcpDisabled,
+    /// As many ACP sessions run as may.
+    #[error("{running} ACP sessions are running and acp.maxConcurrentSessions is {limit}")]
+    SessionLimit {
+        /// How many run.
+        running: u32,
+        /// How many may.
+        limit: u32,
+    },
+    /// The caller stands too deep to start anything.
+    #[error(
+        "a sub-agent at depth {depth} would exceed agents.defaults.subagents.maxSpawnDepth, which is {limit}"
+    )]
+    DepthLimit {
+        /// How deep the child would stand.
+        depth: u32,
+        /// How deep it may.
+        limit: u32,
+    },
+    /// The caller has as many live children as it may.
+    #[error(
+        "the run has {children} live sub-agents and agents.defaults.subagents.maxChildrenPerAgent is {limit}"
+    )]
+    ChildLimit {
+        /// How many it has.
+        children: u32,
+        /// How many it may.
+        limit: u32,
+    },
+    /// Too many accepted runs wait for a slot.
+    #[error("{MAX_QUEUED_RUNS} accepted runs are waiting already")]
+    QueueFull,
+    /// The directory lies outside the caller's workspace.
+    #[error("the directory '{directory}' is outside the run's workspace '{workspace}'")]
+    OutsideWorkspace {
+        /// What was asked for.
+        directory: String,
+        /// Where it has to be.
+        workspace: String,
+    },
+    /// The model cannot be used.
+    #[error("model '{model}' cannot be used: {cause}")]
+    ModelUnusable {
+        /// What was asked for.
+        model: String,
+        /// Why not.
+        cause: &'static str,
+    },
+    /// The caller is a run that is over or being stopped.
+    #[error("run {0} is over or being stopped and starts nothing any more")]
+    CallerEnding(RunId),
+    /// The run is not one of the live ones.
+    #[error("nothing is running in {0}")]
+    NotRunning(SessionId),
+    /// The caller has no authority over that run.
+    #[error("{0} is not below the run that asked")]
+    NotBelow(SessionId),
+    /// The gateway is ending.
+    #[error("the gateway is shutting down and starts nothing any more")]
+    ShuttingDown,
+}
+
+/// The list that decides about an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllowList {
+    /// `acp.allowedAgents`.
+    Acp,
+    /// `agents.defaults.subagents.allowAgents`, or an agent's own.
+    Subagents,
+}
+
+impl std::fmt::Display for AllowList {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Acp => "acp.allowedAgents",
+            Self::Subagents => "agents.defaults.subagents.allowAgents",
+        })
+    }
+}
+
+fn allowed(known: &[AgentId]) -> String {
+    if known.is_empty() {
+        return String::new();
+    }
+    let names: Vec<&str> = known.iter().map(AgentId::as_str).collect();
+    format!(" (allowed: {})", names.join(", "))
+}
+
+impl SpawnRefusal {
+    /// The refusal's stable name.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::AgentNotAllowed { .. } => "AGENT_NOT_ALLOWED",
+            Self::AgentRequired => "AGENT_REQUIRED",
+            Self::AcpDisabled => "ACP_DISABLED",
+            Self::SessionLimit { .. } => "SESSION_LIMIT",
+            Self::DepthLimit { .. } => "DEPTH_LIMIT",
+            Self::ChildLimit { .. } => "CHILD_LIMIT",
+            Self::QueueFull => "QUEUE_FULL",
+            Self::OutsideWorkspace { .. } => "OUTSIDE_WORKSPACE",
+            Self::ModelUnusable { .. } => "MODEL_UNUSABLE",
+            Self::CallerEnding(_) => "CALLER_ENDING",
+            Self::NotRunning(_) => "NOT_RUNNING",
+            Self::NotBelow(_) => "NOT_BELOW",
+            Self::ShuttingDown => "SHUTTING_DOWN",
+        }
+    }
+
+    /// The rule or setting that refused.
+    #[must_use]
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Self::AgentNotAllowed { list: AllowList::Acp, .. } => "acp.allowedAgents",
+            Self::AgentNotAllowed { list: AllowList::Subagents, .. } => {
+                "agents.defaults.subagents.allowAgents"
+            }
+            Self::AgentRequired => "agents.defaults.subagents.requireAgentId",
+            Self::AcpDisabled => "acp.enabled",
+            Self::SessionLimit { .. } => "acp.maxConcurrentSessions",
+            Self::DepthLimit { .. } => "agents.defaults.subagents.maxSpawnDepth",
+            Self::ChildLimit { .. } => "agents.defaults.subagents.maxChildrenPerAgent",
+            Self::QueueFull => "queue length",
+            Self::OutsideWorkspace { .. } => "workspace of the run",
+            Self::ModelUnusable { .. } => "models",
+            Self::CallerEnding(_) => "life of the run",
+            Self::NotRunning(_) => "life of the session",
+            Self::NotBelow(_) => "tree of the run",
+            Self::ShuttingDown => "life of the gateway",
+        }
+    }
+
+    fn remedy(&self) -> Remedy {
+        let advice = |text: String| Remedy::Advice(text);
+        match self {
+            Self::AgentNotAllowed { agent, list: AllowList::Acp, .. } => {
+                Remedy::Command(format!("hatchery agents allow {agent}"))
+            }
+            Self::AgentNotAllowed { agent, list: AllowList::Subagents, .. } => {
+                Remedy::Command(format!("hatchery agents allow {agent} --for subagents"))
+            }
+            Self::AgentRequired => advice("name the agent: --agent ID".to_owned()),
+            Self::AcpDisabled => advice("set acp.enabled to true, or use --runtime isolated".to_owned()),
+            Self::SessionLimit { .. } => advice(
+                "wait for one to end, stop one with `hatchery sessions kill`, or raise acp.maxConcurrentSessions".to_owned(),
+            ),
+            Self::DepthLimit { depth, .. } => advice(format!(
+                "set agents.defaults.subagents.maxSpawnDepth to {depth} or more (5 at most)"
+            )),
+            Self::ChildLimit { .. } => advice(
+                "wait for a sub-agent to end, or raise agents.defaults.subagents.maxChildrenPerAgent (20 at most)".to_owned(),
+            ),
+            Self::QueueFull => Remedy::Command("hatchery sessions list".to_owned()),
+            Self::OutsideWorkspace { workspace, .. } => {
+                advice(format!("work in a directory below {workspace}"))
+            }
+            Self::ModelUnusable { .. } => advice("leave --model out, or use builtin/shell".to_owned()),
+            Self::CallerEnding(_) | Self::ShuttingDown => {
+                advice("start it again from a run that lives on, or from the terminal".to_owned())
+            }
+            Self::NotRunning(_) => Remedy::Command("hatchery sessions list".to_owned()),
+            Self::NotBelow(_) => advice("stop it from the owner's terminal".to_owned()),
+        }
+    }
+}
+
+impl From<SpawnRefusal> for Refusal {
+    fn from(refusal: SpawnRefusal) -> Self {
+        let class = match refusal {
+            SpawnRefusal::AgentNotAllowed { .. }
+            | SpawnRefusal::DepthLimit { .. }
+            | SpawnRefusal::ChildLimit { .. }
+            | SpawnRefusal::OutsideWorkspace { .. }
+            | SpawnRefusal::NotBelow(_)
+            | SpawnRefusal::CallerEnding(_) => ErrorCode::Forbidden,
+            SpawnRefusal::AgentRequired
+            | SpawnRefusal::AcpDisabled
+            | SpawnRefusal::ModelUnusable { .. }
+            | SpawnRefusal::NotRunning(_) => ErrorCode::InvalidRequest,
+            SpawnRefusal::SessionLimit { .. }
+            | SpawnRefusal::QueueFull
+            | SpawnRefusal::ShuttingDown => ErrorCode::Unavailable,
+        };
+        Self::forbidden(refusal.code(), refusal.rule(), refusal.to_string(), refusal.remedy())
+            .in_class(class)
+    }
+}

@@ -1,0 +1,155 @@
+//! The live runs: what events add up to.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use hatchery_protocol::{RunId, RunStatus, SessionId};
+
+use crate::{Event, ProcessMark, Run, StopReason};
+
+/// All live runs. A run leaves with its end, so the size of this is bounded by what is going on,
+/// not by what ever happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    live: BTreeMap<RunId, LiveRun>,
+    /// Accepted runs without a slot, the oldest first.
+    queue: VecDeque<RunId>,
+    by_session: BTreeMap<SessionId, RunId>,
+    /// How many live children each run has; no entry means none.
+    children: BTreeMap<RunId, u32>,
+    /// How many runs hold a slot.
+    at_work: u32,
+}
+
+/// A run that is not over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveRun {
+    /// What was accepted.
+    pub run: Run,
+    /// How far it is.
+    pub phase: Phase,
+    /// Why it is being stopped, if it is.
+    pub stopping: Option<StopReason>,
+    /// Its process, once known.
+    pub process: Option<ProcessMark>,
+}
+
+/// How far a live run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It waits for a slot.
+    Queued,
+    /// It has a slot and is being started.
+    Starting,
+    /// It is at work.
+    Running,
+}
+
+impl Phase {
+    /// The phase as clients see it.
+    #[must_use]
+    pub fn status(self) -> RunStatus {
+        match self {
+            Self::Queued => RunStatus::Accepted,
+            Self::Starting => RunStatus::Starting,
+            Self::Running => RunStatus::Running,
+        }
+    }
+}
+
+impl State {
+    /// Folds in what happened.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::RunAccepted { run } => self.accept(run),
+            Event::RunStarting { run } => {
+                self.queue.retain(|queued| queued != run);
+                if let Some(live) = self.live.get_mut(run) {
+                    live.phase = Phase::Starting;
+                    self.at_work += 1;
+                }
+            }
+            Event::RunRunning { run, process } => {
+                if let Some(live) = self.live.get_mut(run) {
+                    live.phase = Phase::Running;
+                    live.process.clone_from(process);
+                }
+            }
+            Event::RunStopping { run, reason } => {
+                if let Some(live) = self.live.get_mut(run) {
+                    live.stopping = Some(reason.clone());
+                }
+            }
+            Event::RunFinished { run, .. } => self.finish(run),
+            Event::RunAnnounced { .. } | Event::Refused { .. } => {}
+        }
+    }
+
+    fn accept(&mut self, run: &Run) {
+        if let Some(parent) = run.parent() {
+            *self.children.entry(parent.clone()).or_default() += 1;
+        }
+        self.queue.push_back(run.id.clone());
+        self.by_session.insert(run.session.clone(), run.id.clone());
+        let live =
+            LiveRun { run: run.clone(), phase: Phase::Queued, stopping: None, process: None };
+        self.live.insert(run.id.clone(), live);
+    }
+
+    fn finish(&mut self, run: &RunId) {
+        let Some(live) = self.live.remove(run) else { return };
+        self.by_session.remove(&live.run.session);
+        match live.phase {
+            Phase::Queued => self.queue.retain(|queued| queued != run),
+            Phase::Starting | Phase::Running => self.at_work = self.at_work.saturating_sub(1),
+        }
+        if let Some(parent) = live.run.parent()
+            && let Some(count) = self.children.get_mut(parent)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.children.remove(parent);
+            }
+        }
+    }
+
+    /// A live run.
+    #[must_use]
+    pub fn get(&self, run: &RunId) -> Option<&LiveRun> {
+        self.live.get(run)
+    }
+
+    /// The live run of a session.
+    #[must_use]
+    pub fn in_session(&self, session: &SessionId) -> Option<&LiveRun> {
+        self.live.get(self.by_session.get(session)?)
+    }
+
+    /// All live runs.
+    pub fn runs(&self) -> impl Iterator<Item = &LiveRun> {
+        self.live.values()
+    }
+
+    /// Whether nothing is going on.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
+    /// How many live children a run has.
+    #[must_use]
+    pub fn children_of(&self, run: &RunId) -> u32 {
+        self.children.get(run).copied().unwrap_or(0)
+    }
+
+    /// How many runs hold a slot.
+    #[must_use]
+    pub fn at_work(&self) -> u32 {
+        self.at_work
+    }
+
+    /// The accepted runs without a slot, the oldest first.
+    #[must_use]
+    pub fn queue(&self) -> &VecDeque<RunId> {
+        &self.queue
+    }
+}

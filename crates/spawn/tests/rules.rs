@@ -1,0 +1,467 @@
+//! The rules of the run tree, one table or property each.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hatchery_access::Caller;
+use hatchery_protocol::{AgentId, RunId, RunStatus, RuntimeKind, SessionId, Task};
+use hatchery_spawn::{
+    AgentPolicy, AllowAgents, Command, Ending, Event, LastWords, MAX_QUEUED_RUNS, Phase, Policy,
+    SpawnRefusal, SpawnRequest, State, decide,
+};
+use proptest::prelude::*;
+
+fn agent(name: &str) -> AgentId {
+    AgentId::new(name).unwrap()
+}
+
+fn settings() -> AgentPolicy {
+    AgentPolicy {
+        model: "builtin/shell".to_owned(),
+        workspace: None,
+        harness: None,
+        allow_agents: AllowAgents::Only(BTreeSet::new()),
+        require_agent_id: false,
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        default_agent: AgentId::main(),
+        acp_default_agent: None,
+        acp_enabled: true,
+        acp_allowed: BTreeSet::new(),
+        acp_max_sessions: None,
+        max_spawn_depth: 2,
+        max_children_per_agent: 2,
+        max_concurrent: 3,
+        run_timeout_ms: None,
+        agents: BTreeMap::from([(agent("main"), settings()), (agent("helper"), settings())]),
+    }
+}
+
+fn request(name: &str, caller: Caller) -> SpawnRequest {
+    SpawnRequest {
+        caller,
+        run: RunId::new(name.to_owned()),
+        session: SessionId::new(format!("sess_{name}")),
+        task: Task::Text("true".to_owned()),
+        agent: None,
+        runtime: RuntimeKind::Isolated,
+        model: None,
+        cwd: None,
+        caller_cwd: "/home/owner".into(),
+        timeout_ms: None,
+        label: None,
+        shutting_down: false,
+    }
+}
+
+/// A world that plays commands and keeps every event.
+struct World {
+    state: State,
+    policy: Policy,
+    events: Vec<Event>,
+    /// The authority of each run, as the supervisor derived it when the run was accepted.
+    callers: BTreeMap<String, Caller>,
+}
+
+impl World {
+    fn new(policy: Policy) -> Self {
+        Self { state: State::default(), policy, events: Vec::new(), callers: BTreeMap::new() }
+    }
+
+    fn play(&mut self, command: &Command) -> Result<Vec<Event>, SpawnRefusal> {
+        let events = decide(&self.state, &self.policy, command, 1_000)?;
+        for event in &events {
+            self.state.apply(event);
+        }
+        self.events.extend(events.iter().cloned());
+        Ok(events)
+    }
+
+    fn spawn(&mut self, request: SpawnRequest) -> Result<Vec<Event>, SpawnRefusal> {
+        let caller = request.caller.clone();
+        let events = self.play(&Command::Spawn(Box::new(request)))?;
+        if let Some(Event::RunAccepted { run }) = events.first() {
+            let grant = run.grant(&caller, &self.policy, 0);
+            self.callers.insert(run.id.to_string(), Caller::Run(grant));
+        }
+        Ok(events)
+    }
+
+    fn spawn_named(&mut self, name: &str) -> Result<Vec<Event>, SpawnRefusal> {
+        self.spawn(request(name, Caller::Owner))
+    }
+
+    fn spawn_below(&mut self, parent: &str, name: &str) -> Result<Vec<Event>, SpawnRefusal> {
+        let caller = self.caller(parent);
+        self.spawn(request(name, caller))
+    }
+
+    fn caller(&self, name: &str) -> Caller {
+        self.callers[name].clone()
+    }
+
+    fn end(&mut self, name: &str, exit_code: i32) -> Vec<Event> {
+        let ending = Ending { exit_code: Some(exit_code), ..Ending::default() };
+        self.play(&Command::Ended { run: RunId::new(name.to_owned()), ending }).unwrap()
+    }
+
+    fn somebody_at_work(&self) -> Option<String> {
+        let mut runs = self.state.runs();
+        runs.find(|live| live.phase != Phase::Queued).map(|live| live.run.id.to_string())
+    }
+
+    fn kill(&mut self, caller: Caller, name: &str) -> Result<Vec<Event>, SpawnRefusal> {
+        self.play(&Command::Kill { caller, session: SessionId::new(format!("sess_{name}")) })
+    }
+}
+
+fn kinds(events: &[Event]) -> Vec<(&'static str, String)> {
+    events.iter().map(|event| (event.kind(), event.run().unwrap().to_string())).collect()
+}
+
+fn announced_to(events: &[Event]) -> Vec<String> {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            Event::RunAnnounced { to, .. } => Some(to.to_string()),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_spawn_is_accepted_and_started_in_one_step_while_slots_are_free() {
+    let mut world = World::new(policy());
+    for name in ["a", "b", "c"] {
+        let events = world.spawn_named(name).unwrap();
+        assert_eq!(
+            kinds(&events),
+            [("run_accepted", name.to_owned()), ("run_starting", name.to_owned())]
+        );
+    }
+    assert_eq!(kinds(&world.spawn_named("d").unwrap()), [("run_accepted", "d".to_owned())]);
+}
+
+#[test]
+fn the_longest_waiting_run_gets_the_slot_that_falls_free() {
+    let mut world = World::new(policy());
+    for name in ["a", "b", "c", "d", "e"] {
+        world.spawn_named(name).unwrap();
+    }
+    let events = world.end("b", 0);
+    assert_eq!(events.last(), Some(&Event::RunStarting { run: RunId::new("d".into()) }));
+}
+
+#[test]
+fn the_queue_has_an_end() {
+    let mut world = World::new(Policy { max_concurrent: 1, ..policy() });
+    for number in 0..=MAX_QUEUED_RUNS {
+        world.spawn_named(&format!("r{number}")).unwrap();
+    }
+    assert_eq!(world.spawn_named("late"), Err(SpawnRefusal::QueueFull));
+}
+
+#[test]
+fn depth_is_counted_by_the_supervisor_and_ends_at_the_setting() {
+    for (max_spawn_depth, allowed) in [(1, 1), (2, 2), (3, 3)] {
+        let mut world = World::new(Policy { max_spawn_depth, max_concurrent: 9, ..policy() });
+        world.spawn_named("d1").unwrap();
+        let mut deepest = 1;
+        while world.spawn_below(&format!("d{deepest}"), &format!("d{}", deepest + 1)).is_ok() {
+            deepest += 1;
+        }
+        assert_eq!(deepest, allowed, "maxSpawnDepth {max_spawn_depth}");
+        let refused = world.spawn_below(&format!("d{deepest}"), "x").unwrap_err();
+        assert_eq!(
+            refused,
+            SpawnRefusal::DepthLimit { depth: deepest + 1, limit: max_spawn_depth }
+        );
+    }
+}
+
+#[test]
+fn a_run_has_no_more_live_children_than_the_setting_says() {
+    let mut world = World::new(Policy { max_concurrent: 9, ..policy() });
+    world.spawn_named("p").unwrap();
+    world.spawn_below("p", "c1").unwrap();
+    world.spawn_below("p", "c2").unwrap();
+    let refused = world.spawn_below("p", "c3").unwrap_err();
+    assert_eq!(refused, SpawnRefusal::ChildLimit { children: 2, limit: 2 });
+    world.end("c1", 0);
+    assert!(world.spawn_below("p", "c3").is_ok());
+}
+
+#[test]
+fn acp_sessions_end_at_their_limit_and_local_runs_do_not_count() {
+    let mut world = World::new(Policy { acp_max_sessions: Some(2), max_concurrent: 9, ..policy() });
+    let of = |runtime, name| SpawnRequest { runtime, ..request(name, Caller::Owner) };
+    world.spawn(of(RuntimeKind::Acp, "a")).unwrap();
+    world.spawn(of(RuntimeKind::Isolated, "b")).unwrap();
+    let refused = world.spawn(of(RuntimeKind::Acp, "c")).unwrap_err();
+    assert_eq!(refused, SpawnRefusal::SessionLimit { running: 2, limit: 2 });
+    assert!(world.spawn(of(RuntimeKind::Local, "d")).is_ok());
+    world.end("a", 0);
+    assert!(world.spawn(of(RuntimeKind::Acp, "e")).is_ok());
+}
+
+#[test]
+fn which_agents_may_be_started_follows_from_caller_runtime_and_lists() {
+    let acp = |names: &[&str]| names.iter().map(|name| agent(name)).collect::<BTreeSet<_>>();
+    let listed = |names: &[&str]| AllowAgents::Only(acp(names));
+    // (caller is a run of main, runtime, agent, acp list, allow list of main, allowed)
+    let cases = [
+        (false, RuntimeKind::Acp, "main", acp(&[]), listed(&[]), true),
+        (false, RuntimeKind::Acp, "helper", acp(&[]), listed(&[]), true),
+        (false, RuntimeKind::Acp, "nobody", acp(&[]), listed(&[]), false),
+        (false, RuntimeKind::Acp, "main", acp(&["helper"]), listed(&[]), false),
+        (false, RuntimeKind::Acp, "helper", acp(&["helper"]), listed(&[]), true),
+        (false, RuntimeKind::Local, "main", acp(&["helper"]), listed(&[]), true),
+        (false, RuntimeKind::Isolated, "helper", acp(&[]), listed(&[]), true),
+        (true, RuntimeKind::Local, "main", acp(&[]), listed(&[]), true),
+        (true, RuntimeKind::Local, "helper", acp(&[]), listed(&[]), false),
+        (true, RuntimeKind::Local, "helper", acp(&[]), listed(&["helper"]), true),
+        (true, RuntimeKind::Local, "helper", acp(&[]), AllowAgents::Any, true),
+        (true, RuntimeKind::Local, "nobody", acp(&[]), AllowAgents::Any, false),
+        (true, RuntimeKind::Acp, "helper", acp(&[]), listed(&[]), true),
+        (true, RuntimeKind::Acp, "helper", acp(&["main"]), listed(&["helper"]), false),
+    ];
+    for (from_run, runtime, name, acp_allowed, allow_agents, allowed) in cases {
+        let mut policy = Policy { acp_allowed, ..policy() };
+        policy.agents.get_mut(&agent("main")).unwrap().allow_agents = allow_agents;
+        let mut world = World::new(policy);
+        world
+            .spawn(SpawnRequest { runtime: RuntimeKind::Local, ..request("parent", Caller::Owner) })
+            .unwrap();
+        let caller = if from_run { world.caller("parent") } else { Caller::Owner };
+        let asked = SpawnRequest { agent: Some(agent(name)), runtime, ..request("child", caller) };
+        let outcome = world.spawn(asked);
+        assert_eq!(outcome.is_ok(), allowed, "{from_run} {runtime} {name}: {outcome:?}");
+        if let Err(refusal) = outcome {
+            assert_eq!(refusal.code(), "AGENT_NOT_ALLOWED");
+        }
+    }
+}
+
+#[test]
+fn other_refusals_name_their_setting() {
+    let mut off = policy();
+    off.acp_enabled = false;
+    let acp = SpawnRequest { runtime: RuntimeKind::Acp, ..request("a", Caller::Owner) };
+    assert_eq!(World::new(off).spawn(acp).unwrap_err().rule(), "acp.enabled");
+
+    let model = SpawnRequest { model: Some("gpt".into()), ..request("a", Caller::Owner) };
+    assert_eq!(World::new(policy()).spawn(model).unwrap_err().code(), "MODEL_UNUSABLE");
+
+    let late = SpawnRequest { shutting_down: true, ..request("a", Caller::Owner) };
+    assert_eq!(World::new(policy()).spawn(late).unwrap_err(), SpawnRefusal::ShuttingDown);
+
+    let mut strict = policy();
+    strict.agents.get_mut(&agent("main")).unwrap().require_agent_id = true;
+    let mut world = World::new(strict);
+    world.spawn_named("p").unwrap();
+    assert_eq!(world.spawn_below("p", "c"), Err(SpawnRefusal::AgentRequired));
+}
+
+#[test]
+fn a_run_never_leaves_the_workspace_of_the_one_above() {
+    let mut world = World::new(policy());
+    world.spawn(SpawnRequest { cwd: Some("/w".into()), ..request("p", Caller::Owner) }).unwrap();
+    let caller = world.caller("p");
+    let in_directory = |name: &str, cwd: &str| SpawnRequest {
+        cwd: Some(cwd.into()),
+        ..request(name, caller.clone())
+    };
+    for outside in ["/", "/wide", "/home/owner"] {
+        let refused = world.spawn(in_directory("x", outside)).unwrap_err();
+        assert_eq!(refused.code(), "OUTSIDE_WORKSPACE", "{outside}");
+    }
+    let events = world.spawn(in_directory("inside", "/w/sub")).unwrap();
+    assert!(matches!(&events[0], Event::RunAccepted { run } if run.workspace.ends_with("w/sub")));
+    // A caller that stands elsewhere and names no directory works in the workspace.
+    let events = world.spawn(request("plain", caller.clone())).unwrap();
+    assert!(matches!(&events[0], Event::RunAccepted { run } if run.workspace.ends_with("w")));
+}
+
+#[test]
+fn a_result_goes_to_the_nearest_run_that_lives_on() {
+    let mut world = World::new(Policy { max_spawn_depth: 3, max_concurrent: 9, ..policy() });
+    world.spawn_named("a").unwrap();
+    world.spawn_below("a", "b").unwrap();
+    world.spawn_below("b", "c").unwrap();
+    world.end("b", 0);
+    assert_eq!(announced_to(&world.end("c", 0)), ["sess_a"]);
+    assert_eq!(announced_to(&world.end("a", 0)), ["sess_main"]);
+}
+
+#[test]
+fn stopping_a_run_stops_everything_below_it_and_nothing_else() {
+    let mut world = World::new(Policy { max_spawn_depth: 3, ..policy() });
+    world.spawn_named("a").unwrap();
+    world.spawn_below("a", "b").unwrap();
+    world.spawn_named("other").unwrap();
+    world.spawn_below("b", "waiting").unwrap();
+    let events = world.kill(Caller::Owner, "a").unwrap();
+    assert_eq!(
+        kinds(&events),
+        [
+            ("run_finished", "waiting".to_owned()),
+            ("run_announced", "waiting".to_owned()),
+            ("run_stopping", "b".to_owned()),
+            ("run_stopping", "a".to_owned()),
+        ]
+    );
+    assert_eq!(announced_to(&events), ["sess_main"]);
+    // Told again, there is nothing left to tell.
+    assert_eq!(world.kill(Caller::Owner, "a").unwrap(), []);
+    // A run that is being stopped starts nothing.
+    let refused = world.spawn_below("b", "late").unwrap_err();
+    assert_eq!(refused, SpawnRefusal::CallerEnding(RunId::new("b".into())));
+    let ended = world.end("a", 0);
+    assert!(matches!(&ended[0], Event::RunFinished { outcome, .. }
+        if outcome.status == RunStatus::Cancelled));
+}
+
+#[test]
+fn a_run_stops_only_what_stands_below_it() {
+    let mut world = World::new(policy());
+    world.spawn_named("a").unwrap();
+    world.spawn_below("a", "b").unwrap();
+    world.spawn_named("other").unwrap();
+    let a = world.caller("a");
+    for (target, code) in [("other", "NOT_BELOW"), ("a", "NOT_BELOW"), ("gone", "NOT_RUNNING")] {
+        assert_eq!(world.kill(a.clone(), target).unwrap_err().code(), code, "{target}");
+    }
+    assert!(world.kill(a, "b").is_ok());
+}
+
+#[test]
+fn a_deadline_ends_the_run_as_timed_out_and_its_children_as_cancelled() {
+    let mut world = World::new(policy());
+    world.spawn_named("a").unwrap();
+    world.spawn_below("a", "b").unwrap();
+    world.play(&Command::DeadlinePassed { run: RunId::new("a".into()) }).unwrap();
+    let status = |events: &[Event]| match &events[0] {
+        Event::RunFinished { outcome, .. } => outcome.status,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(status(&world.end("b", 0)), RunStatus::Cancelled);
+    assert_eq!(status(&world.end("a", 0)), RunStatus::TimedOut);
+    // A deadline that fires after the end means nothing.
+    let late = world.play(&Command::DeadlinePassed { run: RunId::new("a".into()) });
+    assert_eq!(late, Ok(Vec::new()));
+}
+
+#[test]
+fn after_a_crash_every_run_is_interrupted_with_what_it_had_said() {
+    let mut world = World::new(policy());
+    world.spawn_named("a").unwrap();
+    world.spawn_below("a", "b").unwrap();
+    let words = |name: &str| LastWords {
+        run: RunId::new(name.to_owned()),
+        tail: format!("{name} said"),
+        output_bytes: 6,
+    };
+    let said = vec![words("a"), words("b"), words("unknown")];
+    let events = world.play(&Command::Recover { said }).unwrap();
+    assert_eq!(announced_to(&events), ["sess_main", "sess_main"]);
+    for event in &events {
+        if let Event::RunFinished { run, outcome } = event {
+            assert_eq!(outcome.status, RunStatus::Interrupted);
+            assert_eq!(outcome.tail, format!("{run} said"));
+        }
+    }
+    assert!(world.state.is_empty());
+}
+
+/// One step of a random life, with small numbers that stand for names.
+#[derive(Clone, Debug)]
+enum Step {
+    Spawn,
+    SpawnBelow(usize),
+    Started(usize),
+    End(usize),
+    Kill(usize),
+    Deadline(usize),
+    ShutDown,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => Just(Step::Spawn),
+        4 => (0..30usize).prop_map(Step::SpawnBelow),
+        4 => (0..30usize).prop_map(Step::Started),
+        5 => (0..30usize).prop_map(Step::End),
+        1 => (0..30usize).prop_map(Step::Kill),
+        1 => (0..30usize).prop_map(Step::Deadline),
+        1 => Just(Step::ShutDown),
+    ];
+    prop::collection::vec(step, 0..80)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn whatever_happens_limits_hold_and_every_accepted_run_ends_announced_once(steps in steps()) {
+        let mut world = World::new(policy());
+        let name = |number: usize| format!("r{number}");
+        let mut spawned = 0;
+        for step in steps {
+            match step {
+                Step::Spawn => {
+                    prop_assert!(world.spawn_named(&name(spawned)).is_ok());
+                    spawned += 1;
+                }
+                Step::SpawnBelow(parent) if world.state.get(&RunId::new(name(parent))).is_some() => {
+                    if world.spawn_below(&name(parent), &name(spawned)).is_ok() {
+                        spawned += 1;
+                    }
+                }
+                Step::SpawnBelow(_) => {}
+                Step::Started(run) => {
+                    let run = RunId::new(name(run));
+                    let outcome = world.play(&Command::Started { run, process: None });
+                    prop_assert!(outcome.is_ok());
+                }
+                Step::End(run) => {
+                    // Only a run that holds a slot has a runtime that can report its end.
+                    if !world.state.queue().contains(&RunId::new(name(run))) {
+                        world.end(&name(run), 0);
+                    }
+                }
+                Step::Kill(run) => drop(world.kill(Caller::Owner, &name(run))),
+                Step::Deadline(run) => {
+                    let run = RunId::new(name(run));
+                    let outcome = world.play(&Command::DeadlinePassed { run });
+                    prop_assert!(outcome.is_ok());
+                }
+                Step::ShutDown => prop_assert!(world.play(&Command::ShutDown).is_ok()),
+            }
+            prop_assert!(world.state.at_work() <= world.policy.max_concurrent);
+            for live in world.state.runs() {
+                prop_assert!(live.run.depth() <= world.policy.max_spawn_depth);
+                prop_assert!(world.state.children_of(&live.run.id) <= world.policy.max_children_per_agent);
+            }
+            // A slot is never idle while somebody waits for it.
+            let waiting = world.state.queue().len();
+            prop_assert!(waiting == 0 || world.state.at_work() == world.policy.max_concurrent);
+        }
+        // Everything that still works comes to its end; nobody is left waiting.
+        while let Some(name) = world.somebody_at_work() {
+            world.end(&name, 0);
+        }
+        prop_assert!(world.state.is_empty());
+        prop_assert_eq!(&world.state, &State::default());
+        for number in 0..spawned {
+            let count = |kind: &str| {
+                let of_run = |event: &&Event| event.kind() == kind && event.run().unwrap().as_str() == name(number);
+                world.events.iter().filter(of_run).count()
+            };
+            prop_assert_eq!(count("run_accepted"), 1);
+            prop_assert_eq!(count("run_finished"), 1);
+            prop_assert_eq!(count("run_announced"), 1);
+        }
+    }
+}

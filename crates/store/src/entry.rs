@@ -1,0 +1,29 @@
+//! What is given to the writer.
+
+use bytes::Bytes;
+use hatchery_protocol::{OutputStream, RunId};
+use hatchery_spawn::Event;
+
+use crate::CommitError;
+
+/// One thing to make durable.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// An entry of the journal.
+    Event(Event),
+    /// A piece of a run's output. It is no journal entry: it decides nothing.
+    Output {
+        /// The run that said it.
+        run: RunId,
+        /// Its position in the run's output, from 1.
+        seq: u64,
+        /// The stream it was said on.
+        stream: OutputStream,
+        /// The bytes as they were.
+        bytes: Bytes,
+    },
+}
+
+/// What follows once entries are durable, or could not be made so. It runs on the writer's
+/// thread, in the order of the commits, and must not block.
+pub type Afterwards = Box<dyn FnOnce(Result<(), CommitError>) + Send>;

@@ -1,0 +1,26 @@
+//! The journal and its projections, on SQLite.
+//!
+//! One thread writes. It takes whatever is waiting, commits it as one transaction with a full
+//! sync, and only then runs what follows from it, in the order of the commit: nobody ever sees
+//! or acts on something that a crash could take back. Reading goes over a connection of its own
+//! and never waits for the writer. This is the only crate that knows SQL, and it decides nothing.
+
+mod entry;
+mod open;
+mod project;
+mod read;
+mod schema;
+mod views;
+mod writer;
+
+pub use entry::{Afterwards, Entry};
+pub use open::{OpenError, Store};
+pub use views::{
+    HistoryItem, InterruptedRun, Lookup, ReadError, RunView, SessionFilter, SessionView,
+    StoredOutput,
+};
+pub use writer::CommitError;
+
+/// How many bytes of a run's output are kept, in bytes. What comes after is passed on to whoever
+/// is watching and counted; its last part is kept in the run's outcome.
+pub const KEPT_OUTPUT_BYTES: u64 = 1024 * 1024;

@@ -1,0 +1,109 @@
+//! Folding entries into the tables.
+
+use hatchery_protocol::{OutputStream, RunStatus};
+use hatchery_spawn::{Event, Run};
+use rusqlite::{Connection, params};
+use serde_json::to_string;
+
+use crate::Entry;
+
+/// Writes one entry and what follows from it in the projections.
+pub(crate) fn project(connection: &Connection, at_ms: i64, entry: &Entry) -> rusqlite::Result<()> {
+    match entry {
+        Entry::Event(event) => {
+            connection
+                .prepare_cached(
+                    "INSERT INTO journal (at_ms, kind, run, body) VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute(params![
+                    at_ms,
+                    event.kind(),
+                    event.run().map(|run| run.as_str()),
+                    json(event)?
+                ])?;
+            project_event(connection, at_ms, event)
+        }
+        Entry::Output { run, seq, stream, bytes } => connection
+            .prepare_cached(
+                "INSERT INTO output (run, seq, at_ms, stream, bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                run.as_str(),
+                seq.cast_signed(),
+                at_ms,
+                stream_name(*stream),
+                &bytes[..]
+            ])
+            .map(drop),
+    }
+}
+
+fn project_event(connection: &Connection, at_ms: i64, event: &Event) -> rusqlite::Result<()> {
+    let set_status = |run: &str, status: RunStatus| {
+        connection
+            .prepare_cached("UPDATE runs SET status = ?2 WHERE id = ?1")?
+            .execute(params![run, status.as_str()])
+            .map(drop)
+    };
+    match event {
+        Event::RunAccepted { run } => open_session(connection, run),
+        Event::RunStarting { run } => set_status(run.as_str(), RunStatus::Starting),
+        Event::RunRunning { run, process } => {
+            set_status(run.as_str(), RunStatus::Running)?;
+            let process = process.as_ref().map(json).transpose()?;
+            connection
+                .prepare_cached("UPDATE runs SET process = ?2 WHERE id = ?1")?
+                .execute(params![run.as_str(), process])
+                .map(drop)
+        }
+        Event::RunFinished { run, outcome } => {
+            set_status(run.as_str(), outcome.status)?;
+            connection
+                .prepare_cached("UPDATE runs SET outcome = ?2 WHERE id = ?1")?
+                .execute(params![run.as_str(), json(outcome)?])
+                .map(drop)
+        }
+        // A result stands in one inbox, however often it is told.
+        Event::RunAnnounced { run, to } => connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO inbox (run, session, at_ms) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![run.as_str(), to.as_str(), at_ms])
+            .map(drop),
+        Event::RunStopping { .. } | Event::Refused { .. } => Ok(()),
+    }
+}
+
+fn open_session(connection: &Connection, run: &Run) -> rusqlite::Result<()> {
+    let accepted = connection.last_insert_rowid();
+    connection
+        .prepare_cached("INSERT INTO runs (id, accepted, status) VALUES (?1, ?2, ?3)")?
+        .execute(params![run.id.as_str(), accepted, RunStatus::Accepted.as_str()])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO sessions (id, key, kind, agent, parent, label, created_at_ms, run)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            run.session.as_str(),
+            run.session_key.as_str(),
+            run.kind.as_str(),
+            run.agent.as_str(),
+            run.requester.as_str(),
+            run.label,
+            run.accepted_at_ms.cast_signed(),
+            run.id.as_str()
+        ])
+        .map(drop)
+}
+
+fn stream_name(stream: OutputStream) -> &'static str {
+    match stream {
+        OutputStream::Stdout => "stdout",
+        OutputStream::Stderr => "stderr",
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}

@@ -1,0 +1,239 @@
+//! The questions the store answers.
+
+use std::sync::MutexGuard;
+
+use hatchery_protocol::{AgentId, OutputStream, RunStatus, SessionId, SessionKey, SessionKind};
+use hatchery_spawn::{Event, Run};
+use rusqlite::{Connection, Row, params};
+use serde_json::from_str;
+
+use crate::{
+    HistoryItem, InterruptedRun, Lookup, ReadError, RunView, SessionFilter, SessionView, Store,
+    StoredOutput,
+};
+
+/// How many bytes of a run's last words are given, in bytes.
+const TAIL_BYTES: usize = 64 * 1024;
+
+/// How many candidates an ambiguous prefix names.
+const NAMED_CANDIDATES: u32 = 5;
+
+const SESSION_COLUMNS: &str = "s.id, s.key, s.kind, s.agent, s.parent, s.label, s.created_at_ms,
+     r.status, r.outcome, j.body";
+
+const SESSION_JOINS: &str =
+    "FROM sessions s LEFT JOIN runs r ON r.id = s.run LEFT JOIN journal j ON j.seq = r.accepted";
+
+impl Store {
+    fn connection(&self) -> Result<MutexGuard<'_, Connection>, ReadError> {
+        self.reader.lock().map_err(|_| ReadError::Poisoned)
+    }
+
+    /// Sessions, the newest first.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn sessions(&self, filter: &SessionFilter) -> Result<Vec<SessionView>, ReadError> {
+        let connection = self.connection()?;
+        let order = "ORDER BY s.created_at_ms DESC, s.rowid DESC LIMIT ?1";
+        let (sql, below) = match &filter.below {
+            None => (format!("SELECT {SESSION_COLUMNS} {SESSION_JOINS} {order}"), None),
+            Some(root) => (
+                format!(
+                    "WITH RECURSIVE tree (id) AS (
+                         SELECT ?2 UNION SELECT c.id FROM sessions c JOIN tree t ON c.parent = t.id)
+                     SELECT {SESSION_COLUMNS} {SESSION_JOINS} WHERE s.id IN tree {order}"
+                ),
+                Some(root.as_str()),
+            ),
+        };
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = match below {
+            None => statement.query(params![filter.limit])?,
+            Some(root) => statement.query(params![filter.limit, root])?,
+        };
+        let mut sessions = Vec::new();
+        while let Some(row) = rows.next()? {
+            sessions.push(session_view(row)?);
+        }
+        Ok(sessions)
+    }
+
+    /// The session of that id, of that key, or the only one whose id begins so.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn find_session(&self, text: &str) -> Result<Lookup, ReadError> {
+        let connection = self.connection()?;
+        let exact =
+            format!("SELECT {SESSION_COLUMNS} {SESSION_JOINS} WHERE s.id = ?1 OR s.key = ?1");
+        let mut statement = connection.prepare_cached(&exact)?;
+        let mut rows = statement.query([text])?;
+        if let Some(row) = rows.next()? {
+            return Ok(Lookup::One(Box::new(session_view(row)?)));
+        }
+        let bare = text.strip_prefix("sess_").unwrap_or(text);
+        if bare.is_empty() {
+            return Ok(Lookup::None);
+        }
+        // A half-open range is a prefix search that uses the index; `~` sorts behind every
+        // character an id can have.
+        let from = format!("sess_{bare}");
+        let prefixed = format!(
+            "SELECT {SESSION_COLUMNS} {SESSION_JOINS}
+             WHERE s.id >= ?1 AND s.id < ?1 || '~' ORDER BY s.id LIMIT {NAMED_CANDIDATES}"
+        );
+        let mut statement = connection.prepare_cached(&prefixed)?;
+        let mut rows = statement.query([from])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(session_view(row)?);
+        }
+        Ok(match found.len() {
+            0 => Lookup::None,
+            1 => Lookup::One(Box::new(found.remove(0))),
+            _ => Lookup::Several(found.into_iter().map(|session| session.session_id).collect()),
+        })
+    }
+
+    /// What was said in a session, the oldest first: its task, what its run said, how that ended,
+    /// and what was announced to it.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn history(&self, session: &SessionView) -> Result<Vec<HistoryItem>, ReadError> {
+        let connection = self.connection()?;
+        let mut items = Vec::new();
+        if let Some(run) = &session.run {
+            items.push(HistoryItem::Task(run.task.clone()));
+            items.extend(
+                output(&connection, run.run_id.as_str())?.into_iter().map(HistoryItem::Output),
+            );
+            items.extend(run.outcome.clone().map(HistoryItem::Outcome));
+        }
+        let mut statement = connection.prepare_cached(
+            "SELECT s.id, r.outcome FROM inbox i JOIN runs r ON r.id = i.run
+             JOIN sessions s ON s.run = i.run WHERE i.session = ?1 ORDER BY i.rowid",
+        )?;
+        let mut rows = statement.query([session.session_id.as_str()])?;
+        while let Some(row) = rows.next()? {
+            let outcome: String = row.get(1)?;
+            items.push(HistoryItem::Announced {
+                from: SessionId::new(row.get(0)?),
+                outcome: from_str(&outcome)?,
+            });
+        }
+        Ok(items)
+    }
+
+    /// The runs without an end: at the start of a gateway, those its last life left behind. The
+    /// cost follows from how many there are, not from how much ever happened.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn interrupted_runs(&self) -> Result<Vec<InterruptedRun>, ReadError> {
+        let connection = self.connection()?;
+        let mut statement = connection.prepare(
+            "SELECT j.body, r.process FROM runs r JOIN journal j ON j.seq = r.accepted
+             WHERE r.outcome IS NULL ORDER BY r.accepted",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut runs = Vec::new();
+        while let Some(row) = rows.next()? {
+            let Some(run) = accepted_run(&row.get::<_, String>(0)?)? else { continue };
+            let process: Option<String> = row.get(1)?;
+            let said = output(&connection, run.id.as_str())?;
+            let bytes: Vec<u8> = said.iter().flat_map(|piece| piece.bytes.clone()).collect();
+            let tail = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
+            runs.push(InterruptedRun {
+                run,
+                process: process.map(|text| from_str(&text)).transpose()?,
+                tail: String::from_utf8_lossy(tail).into_owned(),
+                output_bytes: bytes.len() as u64,
+            });
+        }
+        Ok(runs)
+    }
+
+    /// The newest entries of one kind of event, the newest first.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn events_of_kind(&self, kind: &str, limit: u32) -> Result<Vec<Event>, ReadError> {
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached(
+            "SELECT body FROM journal WHERE kind = ?1 ORDER BY seq DESC LIMIT ?2",
+        )?;
+        let mut rows = statement.query(params![kind, limit])?;
+        let mut events = Vec::new();
+        while let Some(row) = rows.next()? {
+            events.push(from_str(&row.get::<_, String>(0)?)?);
+        }
+        Ok(events)
+    }
+}
+
+fn output(connection: &Connection, run: &str) -> Result<Vec<StoredOutput>, ReadError> {
+    let mut statement = connection
+        .prepare_cached("SELECT seq, stream, bytes FROM output WHERE run = ?1 ORDER BY seq")?;
+    let rows = statement.query_map([run], |row| {
+        let stream: String = row.get(1)?;
+        Ok(StoredOutput {
+            seq: row.get::<_, i64>(0)?.cast_unsigned(),
+            stream: if stream == "stderr" { OutputStream::Stderr } else { OutputStream::Stdout },
+            bytes: row.get(2)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn accepted_run(body: &str) -> Result<Option<Run>, ReadError> {
+    Ok(match from_str(body)? {
+        Event::RunAccepted { run } => Some(*run),
+        _ => None,
+    })
+}
+
+fn session_view(row: &Row<'_>) -> Result<SessionView, ReadError> {
+    let kind: String = row.get(2)?;
+    let agent: String = row.get(3)?;
+    let run = match row.get::<_, Option<String>>(9)? {
+        None => None,
+        Some(body) => accepted_run(&body)?,
+    };
+    let run = match run {
+        None => None,
+        Some(run) => {
+            let status: String = row.get(7)?;
+            let outcome: Option<String> = row.get(8)?;
+            Some(RunView {
+                depth: run.depth(),
+                run_id: run.id,
+                status: status_of(&status)?,
+                runtime: run.runtime,
+                model: run.model,
+                task: run.task,
+                workspace: run.workspace.display().to_string(),
+                outcome: outcome.map(|text| from_str(&text)).transpose()?,
+            })
+        }
+    };
+    Ok(SessionView {
+        session_id: SessionId::new(row.get(0)?),
+        key: SessionKey::new(row.get(1)?),
+        kind: kind_of(&kind)?,
+        agent_id: AgentId::new(&agent).unwrap_or_else(|_| AgentId::main()),
+        parent: row.get::<_, Option<String>>(4)?.map(SessionId::new),
+        label: row.get(5)?,
+        created_at_ms: row.get::<_, i64>(6)?.cast_unsigned(),
+        run,
+    })
+}
+
+fn status_of(text: &str) -> Result<RunStatus, serde_json::Error> {
+    serde_json::from_value(serde_json::Value::String(text.to_owned()))
+}
+
+fn kind_of(text: &str) -> Result<SessionKind, serde_json::Error> {
+    serde_json::from_value(serde_json::Value::String(text.to_owned()))
+}

@@ -1,0 +1,85 @@
+//! The tables.
+
+use rusqlite::{Connection, params};
+
+use hatchery_protocol::{AgentId, SessionId, SessionKey, SessionKind};
+
+/// The version of the tables this program writes.
+pub(crate) const VERSION: i64 = 1;
+
+/// Everything but `journal` and `output` can be rebuilt from `journal`.
+const TABLES: &str = "
+CREATE TABLE journal (
+    seq INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    run TEXT,
+    body TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE sessions (
+    id TEXT PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    parent TEXT,
+    label TEXT,
+    created_at_ms INTEGER NOT NULL,
+    run TEXT
+) STRICT;
+CREATE INDEX sessions_by_age ON sessions (created_at_ms);
+CREATE INDEX sessions_by_parent ON sessions (parent);
+
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    accepted INTEGER NOT NULL REFERENCES journal (seq),
+    status TEXT NOT NULL,
+    process TEXT,
+    outcome TEXT
+) STRICT;
+CREATE INDEX live_runs ON runs (status) WHERE outcome IS NULL;
+
+CREATE TABLE output (
+    run TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    stream TEXT NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (run, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE inbox (
+    run TEXT PRIMARY KEY,
+    session TEXT NOT NULL,
+    at_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX inbox_by_session ON inbox (session);
+";
+
+/// Settings of a connection that writes: a commit is on disk before it returns.
+pub(crate) const WRITER_SETTINGS: &str = "
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA wal_autocheckpoint = 0;
+PRAGMA foreign_keys = ON;
+PRAGMA cache_size = -2048;
+";
+
+/// Makes the tables in a new database, with the default agent's main session in them.
+pub(crate) fn create(connection: &mut Connection, now_ms: i64) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(TABLES)?;
+    let agent = AgentId::main();
+    transaction.execute(
+        "INSERT INTO sessions (id, key, kind, agent, created_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            SessionId::main().as_str(),
+            SessionKey::main(&agent).as_str(),
+            SessionKind::Main.as_str(),
+            agent.as_str(),
+            now_ms
+        ],
+    )?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}

@@ -1,0 +1,131 @@
+//! What can be read.
+
+use hatchery_protocol::{
+    AgentId, OutputStream, RunId, RunStatus, RuntimeKind, SessionId, SessionKey, SessionKind, Task,
+};
+use hatchery_spawn::{Outcome, ProcessMark, Run};
+use serde::Serialize;
+
+/// A session as lists and details show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionView {
+    /// Its id, for people.
+    pub session_id: SessionId,
+    /// Its key, for machines.
+    pub key: SessionKey,
+    /// What it is for.
+    pub kind: SessionKind,
+    /// Its agent.
+    pub agent_id: AgentId,
+    /// The session it was started from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<SessionId>,
+    /// Its name for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// When it was opened, in milliseconds since 1970.
+    pub created_at_ms: u64,
+    /// Its run, where it was opened for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunView>,
+}
+
+/// A run as lists and details show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunView {
+    /// Its name.
+    pub run_id: RunId,
+    /// Where it is in its life.
+    pub status: RunStatus,
+    /// Where it runs.
+    pub runtime: RuntimeKind,
+    /// Its model.
+    pub model: String,
+    /// What it was asked to do.
+    pub task: Task,
+    /// The directory it works in.
+    pub workspace: String,
+    /// How deep it stands.
+    pub depth: u32,
+    /// How it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+}
+
+/// Which sessions to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionFilter {
+    /// At most so many, the newest.
+    pub limit: u32,
+    /// Only this session and those below it.
+    pub below: Option<SessionId>,
+}
+
+/// What an id or a prefix of one leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// One session.
+    One(Box<SessionView>),
+    /// No session.
+    None,
+    /// More than one; the first few are named.
+    Several(Vec<SessionId>),
+}
+
+/// One piece of what was said in a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HistoryItem {
+    /// The task the session's run was given.
+    Task(Task),
+    /// A piece of what the run said.
+    Output(StoredOutput),
+    /// How the run ended.
+    Outcome(Outcome),
+    /// A result another run announced to this session.
+    Announced {
+        /// The session whose result it is.
+        from: SessionId,
+        /// The result.
+        outcome: Outcome,
+    },
+}
+
+/// A kept piece of output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredOutput {
+    /// Its position in the run's output, from 1.
+    pub seq: u64,
+    /// The stream it was said on.
+    pub stream: OutputStream,
+    /// The bytes as they were.
+    pub bytes: Vec<u8>,
+}
+
+/// A run that was live when the last life of the gateway ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterruptedRun {
+    /// The run.
+    pub run: Run,
+    /// Its process, if it had got that far.
+    pub process: Option<ProcessMark>,
+    /// The last of what it said.
+    pub tail: String,
+    /// How many bytes are kept of what it said.
+    pub output_bytes: u64,
+}
+
+/// Why reading failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// SQLite could not read.
+    #[error("the journal cannot be read: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// A stored entry makes no sense; the file was changed by something else.
+    #[error("an entry of the journal cannot be understood: {0}")]
+    Entry(#[from] serde_json::Error),
+    /// A reader has panicked before.
+    #[error("reading the journal failed before; restart the gateway")]
+    Poisoned,
+}
