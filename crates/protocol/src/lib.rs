@@ -5,6 +5,7 @@
 //! do what: data enters as bytes or JSON and leaves as typed values, and the other way round.
 
 mod agent_id;
+mod connect;
 mod error;
 mod frame;
 mod lines;
@@ -17,6 +18,7 @@ mod spawn;
 mod task;
 
 pub use agent_id::{AgentId, InvalidAgentId};
+pub use connect::{ClientInfo, ConnectAuth, ConnectParams, HelloOk, PROTOCOL_VERSION};
 pub use error::{ErrorCode, WireError};
 pub use frame::{EventFrame, Frame, Request, Response};
 pub use lines::{Line, LineBuffer};

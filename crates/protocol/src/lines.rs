@@ -32,6 +32,11 @@ impl LineBuffer {
         Self { bytes: BytesMut::new(), searched: 0, limit, skipping: false }
     }
 
+    /// Changes the limit for the lines that come from here on.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Where a reader puts what it reads next (`read_buf` and the like append to it).
     pub fn incoming(&mut self) -> &mut BytesMut {
         self.bytes.reserve(8 * 1024);

@@ -13,8 +13,6 @@ pub enum Method {
     GatewayStop,
     /// A sign of life.
     Health,
-    /// The last lines of the log.
-    LogsTail,
     /// What was said in a session.
     SessionsHistory,
     /// Stop a session's run and everything below it.
@@ -29,13 +27,12 @@ pub enum Method {
 
 impl Method {
     /// Every method there is.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::AgentsList,
         Self::ConfigGet,
         Self::GatewayStatus,
         Self::GatewayStop,
         Self::Health,
-        Self::LogsTail,
         Self::SessionsHistory,
         Self::SessionsKill,
         Self::SessionsList,
@@ -52,7 +49,6 @@ impl Method {
             Self::GatewayStatus => "gateway.status",
             Self::GatewayStop => "gateway.stop",
             Self::Health => "health",
-            Self::LogsTail => "logs.tail",
             Self::SessionsHistory => "sessions.history",
             Self::SessionsKill => "sessions.kill",
             Self::SessionsList => "sessions.list",

@@ -21,9 +21,12 @@ pub struct SpawnParams {
     /// With which model; the agent's own where none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// In which directory, absolute; the agent's workspace, or the caller's where none is named.
+    /// In which directory, absolute. Where none is named, in the agent's workspace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
+    /// Where the caller stands: the directory for an agent that has no workspace configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_cwd: Option<String>,
     /// After how many seconds the run is ended; 0 is never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_timeout_seconds: Option<u64>,

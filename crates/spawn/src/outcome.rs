@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a run ended, as it is kept and announced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Outcome {
     /// One of the final states.
     pub status: RunStatus,

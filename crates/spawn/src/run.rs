@@ -10,6 +10,7 @@ use crate::Policy;
 
 /// A run as it was accepted. Nothing in it changes afterwards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Run {
     /// Its name.
     pub id: RunId,
@@ -45,6 +46,7 @@ pub struct Run {
 
 /// A run above another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Ancestor {
     /// The run.
     pub run: RunId,
@@ -55,6 +57,7 @@ pub struct Ancestor {
 /// Which process a run has, so that it is found again after a crash of the gateway and never
 /// mistaken for another with the same number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ProcessMark {
     /// The process id.
     pub pid: i32,

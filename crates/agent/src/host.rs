@@ -1,0 +1,28 @@
+//! Whoever runs the agent, as the agent sees it.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use hatchery_protocol::OutputStream;
+use hatchery_sandbox::ProcessIdentity;
+
+/// A command that has just been started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartedCommand {
+    /// The command as a person would type it.
+    pub line: String,
+    /// The program and its arguments, exactly as they were started.
+    pub argv: Vec<String>,
+    /// The keeper above the command's process tree.
+    pub process: ProcessIdentity,
+}
+
+/// Whoever runs the agent. The agent awaits every call, so a slow host slows the command down
+/// instead of filling memory.
+pub trait Host: Send + Sync {
+    /// A command was started. Called before any of its output.
+    fn command_started(&self, command: &StartedCommand) -> impl Future<Output = ()> + Send;
+
+    /// A piece of output, at most 64 KiB, in order within its stream.
+    fn output(&self, stream: OutputStream, bytes: Bytes) -> impl Future<Output = ()> + Send;
+}

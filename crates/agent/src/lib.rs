@@ -1,0 +1,21 @@
+//! The built-in agent: turns and models, for whichever host runs it.
+//!
+//! A turn takes a task and ends with an answer, a cancel or a named failure. What it prints on
+//! the way goes to a [`Host`], which may be the gateway in the same process or a peer on a pipe;
+//! the agent cannot tell and never asks. It never names the gateway, reads no configuration and
+//! takes nothing from the environment of the process it is in: a [`Workplace`] says where it works.
+
+mod cancel;
+mod command;
+mod host;
+mod model;
+mod output;
+mod turn;
+mod workplace;
+
+pub use cancel::Cancel;
+pub use command::command_line;
+pub use host::{Host, StartedCommand};
+pub use model::{Model, UnknownModel};
+pub use turn::{TurnEnd, TurnFailure, run_turn};
+pub use workplace::{TICKET_FD_VARIABLE, Workplace};

@@ -1,0 +1,274 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use hatchery_protocol::{AgentId, RuntimeKind};
+
+/// Agents that hand work to sub-agents, and get the results back.
+#[derive(Debug, Parser)]
+#[command(name = "hatchery", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  hatchery spawn -- echo \"hello from a sub-agent\"     run a command as a sub-agent
+  hatchery spawn -- 'ls *.md | wc -l'                 one word after -- is a shell line
+  hatchery spawn --runtime local --timeout 30s -- make test
+  hatchery sessions list --tree                       what runs, what ran, and under what
+  hatchery gateway start                              a gateway that stays
+
+Exit codes of a spawn: the task's own, or 1 failed, 2 usage, 7 agent not allowed,
+65 too many sessions, 130 cancelled.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a sub-agent and show what it says
+    #[command(alias = "sessions_spawn")]
+    Spawn(SpawnArgs),
+    /// Look at sessions, start and stop them
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
+    /// Look at agents, and allow them
+    #[command(subcommand)]
+    Agents(AgentsCommand),
+    /// Run the gateway, in front or in the background
+    #[command(subcommand)]
+    Gateway(GatewayCommand),
+    /// Look at the settings in force
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// The built-in agent, speaking ACP on standard input and output, for any ACP client
+    Agent,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SpawnArgs {
+    /// Which agent runs
+    #[arg(long, value_name = "ID", value_parser = AgentId::new)]
+    pub(crate) agent: Option<AgentId>,
+    /// Where it runs: local (in the gateway), isolated (own process, no network), acp (own process)
+    #[arg(long, value_name = "RUNTIME", default_value = "isolated")]
+    pub(crate) runtime: RuntimeKind,
+    /// Which model it asks; builtin/shell runs the task as a command
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// The directory it works in [default: the agent's workspace, or this directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cwd: Option<OsString>,
+    /// End it after this long: 90s, 15m, 2h, or seconds; 0 is never
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// A name for it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) label: Option<String>,
+    /// Return as soon as it is accepted
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Print one JSON object instead
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// What it is to do: one word is a shell line, several are a command and its arguments
+    #[arg(last = true, required = true, value_name = "TASK")]
+    pub(crate) task: Vec<OsString>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionsCommand {
+    /// Start a sub-agent and show what it says
+    Spawn(SpawnArgs),
+    /// The sessions there are, the newest first
+    List {
+        /// Show who started whom
+        #[arg(long)]
+        tree: bool,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// One session in detail
+    Show(SessionArgs),
+    /// What was said in a session
+    History(SessionArgs),
+    /// Stop a session and everything it started
+    Kill(SessionArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SessionArgs {
+    /// The session: its id, its key, or the beginning of its id
+    pub(crate) session: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentsCommand {
+    /// The agents there are
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put an agent on the list of those that may be spawned
+    Allow {
+        /// The agent
+        #[arg(value_parser = AgentId::new)]
+        agent: AgentId,
+        /// Which list: acp (acp.allowedAgents) or subagents (agents.defaults.subagents.allowAgents)
+        #[arg(long = "for", value_name = "LIST", default_value = "acp", value_parser = ["acp", "subagents"])]
+        list: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GatewayCommand {
+    /// Run the gateway in front, until Ctrl-C
+    Run {
+        #[command(flatten)]
+        listen: ListenArgs,
+        /// Say on standard output when ready, and log to the file alone
+        #[arg(long, hide = true)]
+        background: bool,
+    },
+    /// Start the gateway in the background
+    Start {
+        #[command(flatten)]
+        listen: ListenArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End the gateway and everything that runs in it
+    Stop {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End the gateway and start it again
+    Restart {
+        #[command(flatten)]
+        listen: ListenArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Whether a gateway runs, and what it is doing
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// What the gateway has logged
+    Logs {
+        /// The last so many lines
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        tail: usize,
+        /// Go on with new lines as they come
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Look at the settings in force
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// What is set and where; with --merged also every default
+    Show {
+        /// Every setting, defaults included
+        #[arg(long)]
+        merged: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ListenArgs {
+    /// The TCP port [default: gateway.port, 18789]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// The address: loopback, lan, or an IP address [default: gateway.bind, loopback]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) bind: Option<String>,
+}
+
+impl Arguments {
+    /// Whether failures are to be told as JSON.
+    pub(crate) fn wants_json(&self) -> bool {
+        match &self.command {
+            Command::Spawn(args) | Command::Sessions(SessionsCommand::Spawn(args)) => args.json,
+            Command::Sessions(
+                SessionsCommand::Show(args)
+                | SessionsCommand::History(args)
+                | SessionsCommand::Kill(args),
+            ) => args.json,
+            Command::Sessions(SessionsCommand::List { json, .. })
+            | Command::Agents(AgentsCommand::List { json } | AgentsCommand::Allow { json, .. })
+            | Command::Gateway(
+                GatewayCommand::Start { json, .. }
+                | GatewayCommand::Stop { json }
+                | GatewayCommand::Restart { json, .. }
+                | GatewayCommand::Status { json }
+                | GatewayCommand::Config(ConfigCommand::Show { json, .. }),
+            )
+            | Command::Config(ConfigCommand::Show { json, .. }) => *json,
+            Command::Gateway(GatewayCommand::Run { .. } | GatewayCommand::Logs { .. })
+            | Command::Agent => false,
+        }
+    }
+}
+
+/// A length of time as people write it; a bare number is seconds.
+fn duration(text: &str) -> Result<Duration, InvalidDuration> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| InvalidDuration)?;
+    parsed.try_into().map_err(|_| InvalidDuration)
+}
+
+/// A text that is no length of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write it like 90s, 15m, 2h, 1h30m, or as a number of seconds")]
+struct InvalidDuration;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
+
+    use clap::CommandFactory;
+
+    use super::{Arguments, duration};
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_read_as_people_write_them() {
+        for (text, seconds) in [("90s", 90), ("15m", 900), ("2h", 7200), ("30", 30), ("0", 0)] {
+            assert_eq!(duration(text).unwrap(), Duration::from_secs(seconds), "{text}");
+        }
+        for text in ["", "soon", "-5s", "1x"] {
+            assert!(duration(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Finding a gateway, or hosting one for as long as a command takes.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use hatchery_gateway::config::Flags;
+use hatchery_gateway::{Doors, Gateway, Options, StartError, StateDirectory};
+use hatchery_sandbox::take_ticket;
+use tokio::net::UnixStream;
+use tokio::time::Instant;
+
+use crate::client::Client;
+use crate::environment::{self, InsideRun};
+use crate::failure::Failure;
+
+/// How long another gateway's start, or another command's look, is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether it is done.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// The program as the kernel knows it: right also after the file was replaced by a newer one.
+pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// A connection to a gateway, and the gateway itself where this process hosts it.
+pub(crate) struct Attached {
+    pub(crate) client: Client,
+    host: Option<Gateway>,
+}
+
+/// What a gateway is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To look at what there is.
+    Look,
+    /// To run something.
+    Run,
+}
+
+/// Connects to the gateway there is, or hosts one where there is none.
+pub(crate) async fn attach(purpose: Purpose) -> Result<Attached, Failure> {
+    if let Some(inside) = environment::inside_run() {
+        return Ok(Attached { client: from_inside(inside).await?, host: None });
+    }
+    let state = environment::state_directory()?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(stream) = reach(&state.socket())? {
+            return Ok(Attached { client: Client::greet(stream, None).await?, host: None });
+        }
+        match host(&state, purpose).await {
+            Ok(gateway) => {
+                if purpose == Purpose::Run {
+                    eprintln!("hatchery: no gateway is running; hosting one for this command");
+                }
+                let stream = gateway.connect().map_err(Failure::system("connecting"))?;
+                let client = Client::greet(stream, None).await?;
+                return Ok(Attached { client, host: Some(gateway) });
+            }
+            // Somebody has the lock but no open door: it is starting, ending or only looking.
+            Err(StartError::AlreadyRunning(_)) if Instant::now() < deadline => {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Connects to a gateway that runs by itself; `None` where there is none.
+pub(crate) async fn attach_to_running() -> Result<Option<Client>, Failure> {
+    match reach(&environment::state_directory()?.socket())? {
+        Some(stream) => Client::greet(stream, None).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn host(state: &StateDirectory, purpose: Purpose) -> Result<Gateway, StartError> {
+    let sources = match environment::sources(Flags::default()) {
+        Ok(sources) => sources,
+        Err(_) => return Err(StartError::AlreadyRunning(None)),
+    };
+    let doors = match purpose {
+        Purpose::Look => Doors::Within,
+        Purpose::Run => Doors::Hosted,
+    };
+    let program = THIS_PROGRAM.into();
+    Gateway::start(Options { state_directory: state.clone(), sources, program, doors }).await
+}
+
+/// A run's own process shows a ticket, and never hosts anything.
+async fn from_inside(inside: InsideRun) -> Result<Client, Failure> {
+    let InsideRun { socket, tickets } = inside;
+    let taken = tokio::task::spawn_blocking(move || take_ticket(tickets)).await;
+    let ticket = match taken {
+        Ok(Ok(Some(ticket))) => ticket,
+        Ok(Ok(None)) => return Err(Failure::NoTicket("the run is over".to_owned())),
+        Ok(Err(error)) => return Err(Failure::NoTicket(error.to_string())),
+        Err(error) => return Err(Failure::NoTicket(error.to_string())),
+    };
+    let stream = reach(&socket)?.ok_or(Failure::NotRunning)?;
+    Client::greet(stream, Some(&ticket)).await
+}
+
+fn reach(socket: &Path) -> Result<Option<UnixStream>, Failure> {
+    match hatchery_gateway::connect(socket) {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
+            _ => Err(Failure::system("connecting to the gateway")(error)),
+        },
+    }
+}
+
+impl Attached {
+    /// Whether this process is the gateway.
+    pub(crate) fn is_host(&self) -> bool {
+        self.host.is_some()
+    }
+
+    /// Lets the gateway go. Where this process hosts it, runs that others started meanwhile are
+    /// seen to their end first, unless `hurry` says not to.
+    pub(crate) async fn release(self, hurry: bool) {
+        let Some(gateway) = self.host else { return };
+        let others = gateway.live_runs();
+        if others > 0 && !hurry {
+            eprintln!(
+                "hatchery: {others} other runs use the gateway of this command; waiting for them"
+            );
+            gateway.idle().await;
+        }
+        gateway.stop().await;
+    }
+}

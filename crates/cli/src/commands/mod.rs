@@ -1,0 +1,47 @@
+//! The commands, a file for each noun.
+
+pub(crate) mod agent;
+mod agents;
+mod background;
+mod config;
+mod gateway;
+mod logs;
+mod sessions;
+mod spawn;
+mod tree;
+
+use std::process::ExitCode;
+
+use crate::args::{Arguments, Command, GatewayCommand, SessionsCommand};
+use crate::failure::Failure;
+
+/// Carries out what the command line says.
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    match arguments.command {
+        Command::Spawn(args) | Command::Sessions(SessionsCommand::Spawn(args)) => {
+            within_runtime(spawn::run(args))?
+        }
+        Command::Sessions(command) => within_runtime(sessions::run(command))?,
+        Command::Agents(command) => within_runtime(agents::run(command))?,
+        Command::Gateway(GatewayCommand::Config(command)) | Command::Config(command) => {
+            within_runtime(config::run(command))?
+        }
+        Command::Gateway(GatewayCommand::Run { listen, background }) => {
+            gateway::run_in_front(listen, background)
+        }
+        Command::Gateway(GatewayCommand::Logs { tail, follow }) => logs::run(tail, follow),
+        Command::Gateway(command) => within_runtime(background::run(command))?,
+        Command::Agent => Ok(agent::serve()),
+    }
+}
+
+/// One thread is all that a command needs, also where it hosts a gateway.
+fn within_runtime<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::system("starting"))?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(outcome)
+}

@@ -1,0 +1,154 @@
+//! `hatchery sessions list | show | history | kill`.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hatchery_protocol::Method;
+use serde_json::{Value, json};
+
+use super::tree::in_tree_order;
+use crate::args::{SessionArgs, SessionsCommand};
+use crate::attach::{Purpose, attach};
+use crate::exit;
+use crate::failure::Failure;
+use crate::render;
+
+pub(crate) async fn run(command: SessionsCommand) -> Result<ExitCode, Failure> {
+    match command {
+        SessionsCommand::List { tree, limit, json } => list(tree, limit, json).await,
+        SessionsCommand::Show(args) => show(args).await,
+        SessionsCommand::History(args) => history(args).await,
+        SessionsCommand::Kill(args) => kill(args).await,
+        // It has a file of its own.
+        SessionsCommand::Spawn(_) => Ok(exit::FAILED),
+    }
+}
+
+async fn ask(method: Method, params: Value) -> Result<Value, Failure> {
+    let mut attached = attach(Purpose::Look).await?;
+    let answer = attached.client.call(method, &params).await;
+    attached.release(true).await;
+    answer
+}
+
+async fn list(tree: bool, limit: u32, as_json: bool) -> Result<ExitCode, Failure> {
+    let answer = ask(Method::SessionsList, json!({"limit": limit})).await?;
+    if as_json {
+        render::json(&answer);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let sessions = answer["sessions"].as_array().cloned().unwrap_or_default();
+    let rows = if tree {
+        in_tree_order(&sessions).into_iter().map(|(place, session)| row(place, session)).collect()
+    } else {
+        sessions.iter().map(|session| row(render::text(session, "/sessionId"), session)).collect()
+    };
+    let head = ["SESSION ID", "TYPE", "AGENT", "STATUS", "CREATED"];
+    render::line(&render::table(&head, rows));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(place: String, session: &Value) -> Vec<String> {
+    vec![
+        place,
+        render::text(session, "/kind"),
+        render::text(session, "/agentId"),
+        status(session),
+        render::moment(session["createdAtMs"].as_u64().unwrap_or_default()),
+    ]
+}
+
+/// A session that was not opened for a run waits for its person.
+fn status(session: &Value) -> String {
+    let status = render::text(session, "/run/status");
+    if status.is_empty() { "idle".to_owned() } else { status }
+}
+
+async fn show(args: SessionArgs) -> Result<ExitCode, Failure> {
+    let session = ask(Method::SessionsShow, json!({"session": args.session})).await?;
+    if args.json {
+        render::json(&session);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let moment = |path: &str| session.pointer(path).and_then(Value::as_u64).map(render::moment);
+    let mut rows = vec![
+        ("session", render::text(&session, "/sessionId")),
+        ("key", render::text(&session, "/key")),
+        ("type", render::text(&session, "/kind")),
+        ("agent", render::text(&session, "/agentId")),
+        ("label", render::text(&session, "/label")),
+        ("parent", render::text(&session, "/parent")),
+        ("status", status(&session)),
+        ("runtime", render::text(&session, "/run/runtime")),
+        ("model", render::text(&session, "/run/model")),
+        ("task", render::task(&session["run"]["task"])),
+        ("workspace", render::text(&session, "/run/workspace")),
+        ("depth", render::text(&session, "/run/depth")),
+        ("created", moment("/createdAtMs").unwrap_or_default()),
+        ("ended", moment("/run/outcome/endedAtMs").unwrap_or_default()),
+        ("exit code", render::text(&session, "/run/outcome/exitCode")),
+        ("error", render::text(&session, "/run/outcome/error")),
+    ];
+    rows.retain(|(_, value)| !value.is_empty());
+    let rows = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
+    render::line(&render::rows(rows));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn history(args: SessionArgs) -> Result<ExitCode, Failure> {
+    let answer = ask(Method::SessionsHistory, json!({"session": args.session})).await?;
+    if args.json {
+        render::json(&answer);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut text = Vec::new();
+    for item in answer["items"].as_array().into_iter().flatten() {
+        write_item(&mut text, item);
+    }
+    match io::stdout().lock().write_all(&text) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(_) => Err(Failure::OutputClosed),
+    }
+}
+
+fn write_item(text: &mut Vec<u8>, item: &Value) {
+    if item["kind"] == "output" {
+        let exact = item["base64"].as_str().and_then(|exact| STANDARD.decode(exact).ok());
+        text.extend(exact.unwrap_or_else(|| render::text(item, "/text").into_bytes()));
+        return;
+    }
+    if text.last().is_some_and(|&last| last != b'\n') {
+        text.push(b'\n');
+    }
+    let line = match item["kind"].as_str() {
+        Some("task") => format!("> {}", render::task(&item["task"])),
+        Some("announced") => {
+            format!("< {} from {}", ending(&item["outcome"]), render::text(item, "/from"))
+        }
+        _ => format!("< {}", ending(&item["outcome"])),
+    };
+    text.extend(line.into_bytes());
+    text.push(b'\n');
+}
+
+fn ending(outcome: &Value) -> String {
+    let status = render::text(outcome, "/status");
+    match outcome["error"].as_str() {
+        Some(error) => format!("{status}: {error}"),
+        None => status,
+    }
+}
+
+async fn kill(args: SessionArgs) -> Result<ExitCode, Failure> {
+    let answer = ask(Method::SessionsKill, json!({"session": args.session})).await?;
+    if args.json {
+        render::json(&answer);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for session in answer["stopped"].as_array().into_iter().flatten() {
+        render::line(&format!("Stopped {}", session.as_str().unwrap_or_default()));
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,162 @@
+//! Every key there is: one line each.
+//!
+//! The check for unknown keys, the check of values, the defaults, the environment and
+//! `config show` all read this table. The types in `gateway`, `security`, `acp` and `agents` are
+//! filled from it and refuse a key they do not know, so a line without a field does not load.
+
+use serde_json::{Value, json};
+
+use super::Flags;
+use super::kind::Kind;
+
+/// One known key.
+pub(crate) struct Key {
+    /// The key from the root. `*` stands for an agent's name.
+    pub(crate) path: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) fallback: Fallback,
+    /// The variable that sets it, without `HATCHERY_` or `OPENCLAW_` in front.
+    pub(crate) variable: Option<&'static str>,
+    /// The flag that sets it, and how to get at its value.
+    pub(crate) flag: Option<(&'static str, FlagValue)>,
+}
+
+/// The value of one flag, as text.
+pub(crate) type FlagValue = fn(&Flags) -> Option<String>;
+
+/// What holds when nobody sets the key.
+#[derive(Clone, Copy)]
+pub(crate) enum Fallback {
+    Unset,
+    Bool(bool),
+    Number(i64),
+    Word(&'static str),
+    EmptyList,
+}
+
+impl Fallback {
+    pub(crate) fn value(self) -> Value {
+        match self {
+            Self::Unset => Value::Null,
+            Self::Bool(value) => json!(value),
+            Self::Number(value) => json!(value),
+            Self::Word(value) => json!(value),
+            Self::EmptyList => json!([]),
+        }
+    }
+}
+
+/// The stand-in for an agent's name in a path.
+pub(crate) const ANY_AGENT: &str = "*";
+
+/// The object whose names are agents.
+pub(crate) const ENTRIES: &str = "agents.entries";
+
+/// The sections `gateway.json` may have.
+pub(crate) const GATEWAY_JSON_SECTIONS: [&str; 3] = ["gateway", "security", "acp"];
+
+/// The names of both families of variables, ours first.
+pub(crate) const VARIABLE_PREFIXES: [&str; 2] = ["HATCHERY_", "OPENCLAW_"];
+
+const fn key(path: &'static str, kind: Kind, fallback: Fallback) -> Key {
+    Key { path, kind, fallback, variable: None, flag: None }
+}
+
+impl Key {
+    const fn env(mut self, variable: &'static str) -> Self {
+        self.variable = Some(variable);
+        self
+    }
+
+    const fn flag(mut self, name: &'static str, value: FlagValue) -> Self {
+        self.flag = Some((name, value));
+        self
+    }
+}
+
+fn port(flags: &Flags) -> Option<String> {
+    flags.port.map(|port| port.to_string())
+}
+
+fn bind(flags: &Flags) -> Option<String> {
+    flags.bind.clone()
+}
+
+const AUTH_MODES: &[&str] = &["token", "password", "none", "trusted-proxy"];
+const SECONDS: Kind = Kind::Whole { min: 0, max: u32::MAX as i64 };
+const AT_LEAST_ONE: Kind = Kind::Whole { min: 1, max: u32::MAX as i64 };
+
+/// The table.
+#[rustfmt::skip]
+pub(crate) static KEYS: &[Key] = &{
+    use Fallback::{Bool, EmptyList, Number, Unset, Word};
+    [
+        key("gateway.port", Kind::Whole { min: 0, max: u16::MAX as i64 }, Number(18789)).env("GATEWAY_PORT").flag("--port", port),
+        key("gateway.bind", Kind::Bind, Word("loopback")).env("GATEWAY_BIND").flag("--bind", bind),
+        key("gateway.customBindHost", Kind::Address, Unset),
+        key("gateway.mode", Kind::Word(&["local"]), Word("local")),
+        key("gateway.auth.mode", Kind::Word(AUTH_MODES), Word("token")),
+        key("gateway.auth.token", Kind::Secret, Unset).env("GATEWAY_TOKEN"),
+        key("gateway.auth.password", Kind::Secret, Unset).env("GATEWAY_PASSWORD"),
+        key("gateway.trustedProxies", Kind::AddressRanges, EmptyList),
+        key("gateway.pairing.loopbackExempt", Kind::Bool, Bool(false)),
+        key("gateway.pairing.internalSpawnBypass", Kind::Bool, Bool(true)).env("INTERNAL_SPAWN_BYPASS"),
+
+        key("security.enforcePairing", Kind::Bool, Bool(true)),
+        key("security.devicePairing.requireForExternal", Kind::Bool, Bool(true)),
+        key("security.devicePairing.skipForLoopback", Kind::Bool, Bool(false)),
+
+        key("acp.enabled", Kind::Bool, Bool(true)),
+        key("acp.allowedAgents", Kind::Agents, EmptyList),
+        key("acp.defaultAgent", Kind::Agent, Unset),
+        key("acp.maxConcurrentSessions", AT_LEAST_ONE, Unset),
+
+        key("agents.defaults.model", Kind::Text, Unset),
+        key("agents.defaults.workspace", Kind::Directory, Unset),
+        key("agents.defaults.subagents.maxSpawnDepth", Kind::Whole { min: 1, max: 5 }, Number(1)),
+        key("agents.defaults.subagents.maxChildrenPerAgent", Kind::Whole { min: 1, max: 20 }, Number(5)),
+        key("agents.defaults.subagents.maxConcurrent", AT_LEAST_ONE, Number(8)),
+        key("agents.defaults.subagents.allowAgents", Kind::Agents, EmptyList),
+        key("agents.defaults.subagents.requireAgentId", Kind::Bool, Bool(false)),
+        key("agents.defaults.subagents.runTimeoutSeconds", SECONDS, Number(0)),
+
+        key("agents.entries.*.model", Kind::Text, Unset),
+        key("agents.entries.*.workspace", Kind::Directory, Unset),
+        key("agents.entries.*.runtime.type", Kind::Word(&["acp"]), Unset),
+        key("agents.entries.*.runtime.acp.command", Kind::Command, Unset),
+        key("agents.entries.*.subagents.allowAgents", Kind::Agents, Unset),
+        key("agents.entries.*.subagents.requireAgentId", Kind::Bool, Unset),
+        key("agents.entries.*.subagents.model", Kind::Text, Unset),
+    ]
+};
+
+/// What a path leads to.
+pub(crate) enum Found {
+    Leaf(&'static Key),
+    Section,
+}
+
+/// Looks up a path in the table's own spelling, which has to be one that [`children`] gave.
+pub(crate) fn find(path: &str) -> Found {
+    KEYS.iter().find(|key| key.path == path).map_or(Found::Section, Found::Leaf)
+}
+
+/// The names known directly below a section, in the table's order.
+pub(crate) fn children(section: &str) -> Vec<&'static str> {
+    let below = |path: &'static str| match section {
+        "" => Some(path),
+        _ => path.strip_prefix(section)?.strip_prefix('.'),
+    };
+    let mut names = Vec::new();
+    for name in KEYS.iter().filter_map(|key| below(key.path)?.split('.').next()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// `path` one level further down.
+pub(crate) fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}

@@ -1,0 +1,78 @@
+//! The table of keys and the types say the same.
+
+use serde_json::json;
+
+use super::{World, shown};
+use crate::config::schema::{ANY_AGENT, KEYS};
+
+/// A file that sets every key there is to a value it takes.
+const EVERYTHING: &str = r#"{
+  gateway: {
+    port: 1, bind: "custom", customBindHost: "10.1.2.3", mode: "local",
+    auth: { mode: "trusted-proxy", token: "t", password: "p" },
+    trustedProxies: ["10.0.0.0/8", "::1"],
+    pairing: { loopbackExempt: true, internalSpawnBypass: false },
+  },
+  security: {
+    enforcePairing: false,
+    devicePairing: { requireForExternal: false, skipForLoopback: true },
+  },
+  acp: { enabled: false, allowedAgents: ["a"], defaultAgent: "a", maxConcurrentSessions: 3 },
+  agents: {
+    defaults: {
+      model: "m", workspace: "/w",
+      subagents: {
+        maxSpawnDepth: 5, maxChildrenPerAgent: 20, maxConcurrent: 1,
+        allowAgents: ["*"], requireAgentId: true, runTimeoutSeconds: 60,
+      },
+    },
+    entries: {
+      helper: {
+        model: "m", workspace: "/w",
+        runtime: { type: "acp", acp: { command: ["x", "y"] } },
+        subagents: { allowAgents: [], requireAgentId: false, model: "m" },
+      },
+    },
+  },
+}"#;
+
+#[test]
+fn every_key_of_the_table_can_be_set_and_has_a_field() {
+    let config = World::hatchery(EVERYTHING).config();
+    assert_eq!(config.settings().len(), KEYS.len());
+    for setting in config.settings() {
+        assert_ne!(setting.origin.to_string(), "default", "{} was not read", setting.key);
+        assert!(!setting.value.is_null(), "{} has no value", setting.key);
+    }
+}
+
+#[test]
+fn no_file_at_all_gives_the_defaults() {
+    let config = World::new().config();
+    let defaults = [
+        ("gateway.port", json!(18789)),
+        ("gateway.bind", json!("loopback")),
+        ("gateway.auth.mode", json!("token")),
+        ("gateway.auth.token", json!(null)),
+        ("gateway.pairing.internalSpawnBypass", json!(true)),
+        ("security.enforcePairing", json!(true)),
+        ("acp.allowedAgents", json!([])),
+        ("acp.maxConcurrentSessions", json!(null)),
+        ("agents.defaults.subagents.maxSpawnDepth", json!(1)),
+        ("agents.defaults.subagents.maxChildrenPerAgent", json!(5)),
+        ("agents.defaults.subagents.maxConcurrent", json!(8)),
+    ];
+    for (key, value) in defaults {
+        assert_eq!(shown(&config, key), (value, "default".to_owned()), "{key}");
+    }
+    let general = KEYS.iter().filter(|key| !key.path.contains(ANY_AGENT));
+    assert_eq!(config.settings().len(), general.count());
+}
+
+#[test]
+fn an_agent_without_keys_is_an_agent() {
+    let config = World::hatchery("{agents: {entries: {Helper: {}}}}").config();
+    let names: Vec<_> = config.agents.entries.keys().map(ToString::to_string).collect();
+    assert_eq!(names, ["helper"]);
+    assert_eq!(shown(&config, "agents.entries.helper.model"), (json!(null), "default".to_owned()));
+}

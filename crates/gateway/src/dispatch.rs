@@ -1,0 +1,70 @@
+//! One dispatcher for all doors: which method, with which permit, to which handler.
+
+use std::sync::Arc;
+
+use hatchery_access::{Caller, authorize};
+use hatchery_protocol::{ErrorCode, Method, Request, Response, WireError};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::gateway::Shared;
+use crate::methods::{agents, gateway, sessions};
+use crate::outbox::{Outbox, Share};
+use crate::watchers::Watcher;
+
+/// Answers one request. The answer holds `share` until it is written.
+pub(crate) async fn dispatch(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    request: Request,
+    outbox: &Outbox,
+    share: Share,
+) {
+    let Request { id, method, params } = request;
+    let watcher = Watcher { outbox: outbox.clone(), request: id.clone() };
+    let outcome = match Method::parse(&method) {
+        Some(method) => answer(shared, caller, method, params.unwrap_or_default(), watcher).await,
+        None => Err(WireError::new(
+            ErrorCode::InvalidRequest,
+            format!("unknown method: {}", method.chars().take(128).collect::<String>()),
+        )),
+    };
+    let response = match outcome {
+        Ok(payload) => Response::ok(id, payload),
+        Err(error) => Response::error(id, error),
+    };
+    outbox.answer(response, share);
+}
+
+async fn answer(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    method: Method,
+    params: Value,
+    watcher: Watcher,
+) -> Result<Value, WireError> {
+    match method {
+        Method::AgentsList => Ok(agents::list(shared, &authorize(caller)?)),
+        Method::ConfigGet => Ok(gateway::config(shared, &authorize(caller)?)),
+        Method::GatewayStatus => Ok(gateway::status(shared, &authorize(caller)?)),
+        Method::GatewayStop => Ok(gateway::stop(shared, &authorize(caller)?)),
+        Method::Health => Ok(gateway::health(shared, &authorize(caller)?)),
+        Method::SessionsHistory => {
+            sessions::history(shared, authorize(caller)?, read(params)?).await
+        }
+        Method::SessionsKill => sessions::kill(shared, authorize(caller)?, read(params)?).await,
+        Method::SessionsList => sessions::list(shared, authorize(caller)?, read(params)?).await,
+        Method::SessionsShow => sessions::show(shared, authorize(caller)?, read(params)?).await,
+        Method::SessionsSpawn => {
+            sessions::spawn(shared, authorize(caller)?, read(params)?, watcher).await
+        }
+    }
+}
+
+/// Reads parameters; no parameters are an empty object.
+fn read<T: DeserializeOwned>(params: Value) -> Result<T, WireError> {
+    let params = if params.is_null() { Value::Object(serde_json::Map::new()) } else { params };
+    serde_json::from_value(params).map_err(|error| {
+        WireError::new(ErrorCode::InvalidRequest, format!("invalid params: {error}"))
+    })
+}

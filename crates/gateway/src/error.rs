@@ -1,0 +1,83 @@
+//! Why a gateway does not start.
+
+use std::io;
+use std::path::PathBuf;
+
+use hatchery_store::{OpenError, ReadError};
+
+use crate::config::ConfigError;
+use crate::lock::{Holder, LockError};
+use crate::state_directory::StateDirectory;
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another gateway is running for this state directory.
+    #[error("{}; use it, or end it with `hatchery gateway stop`", already(.0.as_ref()))]
+    AlreadyRunning(Option<Holder>),
+    /// Something else listens on the TCP port, or the address is not this machine's.
+    #[error(
+        "cannot listen on port {port}: {source}; choose another with --port, or set gateway.port"
+    )]
+    Port {
+        /// The port.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The state directory cannot be used.
+    #[error(
+        "cannot write {path}: {source}; make it writable, or choose another place with HATCHERY_STATE_DIR"
+    )]
+    Directory {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// What the last life left behind cannot be read.
+    #[error("what the last gateway left behind cannot be read: {0}")]
+    Recovery(#[from] ReadError),
+}
+
+fn already(holder: Option<&Holder>) -> String {
+    match holder {
+        Some(holder) => {
+            let pid = holder.process.pid;
+            match holder.port {
+                Some(port) => format!("a gateway is already running (process {pid}, port {port})"),
+                None => format!("a gateway is already running (process {pid})"),
+            }
+        }
+        None => "a gateway is already running or just starting".to_owned(),
+    }
+}
+
+impl StartError {
+    pub(crate) fn lock(state: &StateDirectory, error: LockError) -> Self {
+        match error {
+            LockError::Held(holder) => Self::AlreadyRunning(holder),
+            LockError::Io(source) => Self::Directory { path: state.lock(), source },
+        }
+    }
+
+    /// The exit status of a command that fails so, from the range the system reserves for such
+    /// (`sysexits.h`), so that scripts can tell the causes apart.
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Port { .. } => 69,
+            Self::Store(OpenError::Database { .. } | OpenError::Newer { .. })
+            | Self::Recovery(_) => 70,
+            Self::Directory { .. } | Self::Store(OpenError::Files { .. }) => 73,
+            Self::AlreadyRunning(_) => 75,
+            Self::Config(_) => 78,
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! A gateway from start to end.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hatchery_sandbox::ProcessIdentity;
+use hatchery_store::Store;
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::clock::now_ms;
+use crate::config::{Bind, Config, Sources};
+use crate::error::StartError;
+use crate::launcher::Launcher;
+use crate::lock::{Holder, Lock};
+use crate::settings::Settings;
+use crate::state_directory::StateDirectory;
+use crate::supervisor::Supervisor;
+use crate::{door, http, socket};
+
+/// How a gateway is to be.
+pub struct Options {
+    /// Where it keeps its things.
+    pub state_directory: StateDirectory,
+    /// Where its settings come from.
+    pub sources: Sources<'static>,
+    /// The program that becomes keepers and agents: this one.
+    pub program: PathBuf,
+    /// Which doors it opens.
+    pub doors: Doors,
+}
+
+/// Which doors a gateway opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doors {
+    /// All: a gateway that stays. It does not start without its TCP port.
+    All,
+    /// The owner's socket, and TCP if the port is free: a command that hosts a gateway for as
+    /// long as its own run goes on.
+    Hosted,
+    /// None but the one from within: a command that only looks.
+    Within,
+}
+
+/// A running gateway. It goes on until [`Gateway::stop`]; dropping it kills its runs.
+pub struct Gateway {
+    shared: Arc<Shared>,
+    tasks: Vec<AbortHandle>,
+    /// Last, so that everything else is gone before another gateway can start.
+    _lock: Lock,
+}
+
+/// What all doors share.
+pub(crate) struct Shared {
+    pub(crate) supervisor: Arc<Supervisor>,
+    pub(crate) state_directory: StateDirectory,
+    pub(crate) hosted: bool,
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) started_at_ms: u64,
+    tcp_accepted: AtomicU64,
+    stop: watch::Sender<bool>,
+}
+
+impl Shared {
+    pub(crate) fn ask_to_stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    pub(crate) fn count_tcp_accept(&self) {
+        self.tcp_accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn tcp_accepted(&self) -> u64 {
+        self.tcp_accepted.load(Ordering::Relaxed)
+    }
+}
+
+impl Gateway {
+    /// Starts a gateway and returns once its doors are open. Must be called inside a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]: each cause has its own case, sentence and exit status.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let state = options.state_directory;
+        let mut lock =
+            Lock::acquire(&state.lock()).map_err(|error| StartError::lock(&state, error))?;
+        let settings = Settings::load(options.sources)?;
+        let config = settings.config();
+        let listener = match options.doors {
+            Doors::All => Some(listen(&config).await?),
+            Doors::Hosted => listen(&config).await.ok(),
+            Doors::Within => None,
+        };
+        let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let store = Store::open(state.path(), now_ms())?;
+        let launcher = Launcher::new(options.program, &state);
+        let supervisor = Supervisor::new(store, settings, launcher);
+        supervisor.recover().await?;
+        let hosted = options.doors != Doors::All;
+        let shared = Arc::new(Shared {
+            supervisor,
+            hosted,
+            address,
+            started_at_ms: now_ms(),
+            tcp_accepted: AtomicU64::new(0),
+            stop: watch::Sender::new(false),
+            state_directory: state.clone(),
+        });
+        let mut tasks = Vec::new();
+        if let Some(listener) = listener {
+            tasks.push(tokio::spawn(http::accept(Arc::clone(&shared), listener)).abort_handle());
+        }
+        if options.doors != Doors::Within {
+            let path = state.socket();
+            let listener =
+                socket::listen(&path).map_err(|source| StartError::Directory { path, source })?;
+            tasks.push(tokio::spawn(door::accept(Arc::clone(&shared), listener)).abort_handle());
+        }
+        if let Some(process) = ProcessIdentity::current() {
+            let version = env!("CARGO_PKG_VERSION").to_owned();
+            let port = address.map(|address| address.port());
+            lock.describe(&Holder { process, port, hosted, version })
+                .map_err(|source| StartError::Directory { path: state.lock(), source })?;
+        }
+        log_start(&config, address);
+        Ok(Self { shared, tasks, _lock: lock })
+    }
+
+    /// The TCP address it listens on, if it does.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.shared.address
+    }
+
+    /// A connection to this gateway as its owner, from within.
+    ///
+    /// # Errors
+    /// When the system has no descriptors left.
+    pub fn connect(&self) -> std::io::Result<UnixStream> {
+        door::connect_within(&self.shared)
+    }
+
+    /// Returns once somebody has asked for the gateway's end (`gateway.stop`).
+    pub async fn asked_to_stop(&self) {
+        // The sender lives in `self`.
+        if self.shared.stop.subscribe().wait_for(|stop| *stop).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Returns once no run is live.
+    pub async fn idle(&self) {
+        self.shared.supervisor.idle().await;
+    }
+
+    /// How many runs are live.
+    #[must_use]
+    pub fn live_runs(&self) -> usize {
+        self.shared.supervisor.load().live
+    }
+
+    /// Ends the gateway in order: no new connections, a word to the open ones, every run stopped
+    /// and its processes gone.
+    pub async fn stop(self) {
+        tracing::info!("Gateway stopping");
+        self.shared.supervisor.shut_down().await;
+        for task in &self.tasks {
+            task.abort();
+        }
+        if !self.tasks.is_empty()
+            && let Err(error) = std::fs::remove_file(self.shared.state_directory.socket())
+        {
+            tracing::debug!("the owner's socket was gone already: {error}");
+        }
+        tracing::info!("Gateway stopped");
+    }
+}
+
+async fn listen(config: &Config) -> Result<tokio::net::TcpListener, StartError> {
+    let port = config.gateway.port;
+    let addresses: Vec<SocketAddr> = match config.gateway.bind {
+        Bind::Loopback | Bind::Auto | Bind::Tailnet => {
+            vec![SocketAddr::from(([127, 0, 0, 1], port))]
+        }
+        Bind::Lan => vec![SocketAddr::from(([0, 0, 0, 0], port))],
+        Bind::Custom(address) => vec![SocketAddr::new(address, port)],
+    };
+    http::listen(&addresses).await.map_err(|source| StartError::Port { port, source })
+}
+
+/// The lines people look for in a log when a spawn or a pairing puzzles them.
+fn log_start(config: &Config, address: Option<SocketAddr>) {
+    match address {
+        Some(address) => {
+            tracing::info!("Gateway started on port {} ({})", address.port(), address.ip());
+        }
+        None => tracing::info!("Gateway started without a port"),
+    }
+    let pairing = &config.gateway.pairing;
+    let enabled = |on: bool| if on { "enabled" } else { "disabled" };
+    tracing::info!("Loopback pairing exemption: {}", enabled(pairing.loopback_exempt));
+    // True whatever the setting says: no code path of a spawn leads to pairing.
+    tracing::info!("Internal spawn bypass: enabled");
+    if !pairing.internal_spawn_bypass {
+        tracing::info!(
+            "gateway.pairing.internalSpawnBypass is false and changes nothing: an internal spawn never pairs"
+        );
+    }
+}

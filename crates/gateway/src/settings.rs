@@ -1,0 +1,71 @@
+//! The settings in force, read again when a file has changed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hatchery_spawn::Policy;
+
+use crate::config::{Config, ConfigError, Fingerprint, Sources};
+use crate::policy::policy;
+
+/// The settings in force. They follow the files: whoever asks gets what stands there now, or what
+/// stood there last while it was still right.
+pub(crate) struct Settings {
+    sources: Sources<'static>,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    fingerprint: Fingerprint,
+    config: Arc<Config>,
+    policy: Arc<Policy>,
+}
+
+impl Settings {
+    /// Reads the settings for the first time.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: a gateway does not start with settings it does not understand.
+    pub(crate) fn load(sources: Sources<'static>) -> Result<Self, ConfigError> {
+        let current = Current::read(&sources)?;
+        Ok(Self { sources, current: Mutex::new(current) })
+    }
+
+    /// The settings as they are now.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.refreshed(|current| Arc::clone(&current.config))
+    }
+
+    /// What decisions need of the settings as they are now.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.refreshed(|current| Arc::clone(&current.policy))
+    }
+
+    fn refreshed<T>(&self, take: impl FnOnce(&Current) -> T) -> T {
+        let fingerprint = self.sources.fingerprint();
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if fingerprint != current.fingerprint {
+            match Current::read(&self.sources) {
+                Ok(read) => {
+                    tracing::info!("the configuration has changed and was read again");
+                    *current = read;
+                }
+                Err(error) => {
+                    tracing::error!("the changed configuration is not used: {error}");
+                    // Said once for each state of the files, not at every look.
+                    current.fingerprint = fingerprint;
+                }
+            }
+        }
+        take(&current)
+    }
+}
+
+impl Current {
+    fn read(sources: &Sources<'_>) -> Result<Self, ConfigError> {
+        // Taken first: a change while reading is then seen at the next look.
+        let fingerprint = sources.fingerprint();
+        let config = Config::load(sources)?;
+        let policy = Arc::new(policy(&config));
+        Ok(Self { fingerprint, config: Arc::new(config), policy })
+    }
+}

@@ -1,0 +1,443 @@
+//! The supervisor: the one place where decisions become facts and facts become effects.
+//!
+//! A command is decided against the state under one lock, the events are applied and given to the
+//! journal, and everything else (the receipt, the start of a process, what watchers see) happens
+//! in the journal's own order after the commit. The supervisor decides nothing itself.
+
+mod observer;
+mod recovery;
+mod run;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hatchery_access::{Caller, Grant, Permit, Proof, Refusal, Remedy, TicketOffice, Write};
+use hatchery_agent::Cancel;
+use hatchery_protocol::{
+    ErrorCode, RunId, RunStatus, RuntimeKind, SessionId, SpawnAccepted, SpawnParams,
+};
+use hatchery_spawn::{Command, Effect, Event, Run, SpawnRequest, State, decide, effects};
+use hatchery_store::{CommitError, Entry, Store};
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
+use tokio::task::AbortHandle;
+
+use crate::clock::now_ms;
+use crate::ids::draw;
+use crate::launcher::Launcher;
+use crate::refusal_log::RefusalLog;
+use crate::settings::Settings;
+use crate::watchers::{Watcher, Watchers};
+
+/// How long runs may take to end in a shutdown before their processes are killed.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// How long a shutdown waits for killed processes to be gone.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(15);
+
+/// The supervisor. There is one in a gateway, shared by all its doors.
+pub(crate) struct Supervisor {
+    core: Mutex<Core>,
+    pub(crate) store: Store,
+    pub(crate) settings: Settings,
+    launcher: Launcher,
+    tasks: Handle,
+    /// Counts the ends of runs, so that whoever waits for one looks again.
+    ends: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Core {
+    state: State,
+    tickets: TicketOffice,
+    grants: BTreeMap<RunId, Grant>,
+    tasks: BTreeMap<RunId, RunTasks>,
+    keepers: BTreeMap<i32, RunId>,
+    watchers: Watchers,
+    refusals: RefusalLog,
+    shutting_down: bool,
+    journal_broken: bool,
+}
+
+/// What goes on for a run at work.
+struct RunTasks {
+    cancel: Cancel,
+    /// Tasks that end with the run: its deadline, its tickets.
+    helpers: Vec<AbortHandle>,
+}
+
+/// What a gateway is doing, in numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) live: usize,
+    pub(crate) at_work: u32,
+    pub(crate) queued: usize,
+    pub(crate) connections: usize,
+    pub(crate) journal_broken: bool,
+}
+
+impl Supervisor {
+    pub(crate) fn new(store: Store, settings: Settings, launcher: Launcher) -> Arc<Self> {
+        Arc::new(Self {
+            core: Mutex::default(),
+            store,
+            settings,
+            launcher,
+            tasks: Handle::current(),
+            ends: watch::Sender::new(0),
+        })
+    }
+
+    fn core(&self) -> MutexGuard<'_, Core> {
+        // Every change to the core is complete before anything can panic.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a spawn on and returns its receipt once it is durable. A `watcher` sees what the run
+    /// says and gets its end.
+    pub(crate) async fn spawn(
+        self: &Arc<Self>,
+        permit: &Permit<Write>,
+        params: SpawnParams,
+        directories: Directories,
+        watcher: Option<Watcher>,
+    ) -> Result<SpawnAccepted, Refusal> {
+        let (run, session) = draw().map_err(|error| unavailable("NO_RANDOMNESS", error))?;
+        let request = SpawnRequest {
+            caller: permit.caller().clone(),
+            run: run.clone(),
+            session,
+            task: params.task,
+            agent: params.agent_id,
+            runtime: params.runtime.unwrap_or(RuntimeKind::Isolated),
+            model: params.model,
+            cwd: directories.cwd,
+            caller_cwd: directories.caller_cwd,
+            timeout_ms: params.run_timeout_seconds.map(|seconds| seconds.saturating_mul(1_000)),
+            label: params.label,
+            shutting_down: false,
+        };
+        let durable = self.decide_spawn(request, watcher)?;
+        match durable.await {
+            Ok(Ok(run)) => Ok(receipt(run)),
+            Ok(Err(error)) => Err(unavailable("JOURNAL_UNAVAILABLE", error)),
+            Err(_) => Err(unavailable("JOURNAL_UNAVAILABLE", CommitError::WriterGone)),
+        }
+    }
+
+    fn decide_spawn(
+        self: &Arc<Self>,
+        mut request: SpawnRequest,
+        watcher: Option<Watcher>,
+    ) -> Result<oneshot::Receiver<Result<Box<Run>, CommitError>>, Refusal> {
+        let policy = self.settings.policy();
+        let now = now_ms();
+        let caller = request.caller.clone();
+        let mut core = self.core();
+        request.shutting_down = core.shutting_down;
+        let command = Command::Spawn(Box::new(request));
+        let events = match decide(&core.state, &policy, &command, now) {
+            Ok(events) => events,
+            Err(refusal) => {
+                drop(core);
+                let refusal = Refusal::from(refusal);
+                self.note_refusal(&caller.describe(), &refusal, "spawn");
+                return Err(refusal);
+            }
+        };
+        let accepted = events.iter().find_map(|event| match event {
+            Event::RunAccepted { run } => Some(run.clone()),
+            _ => None,
+        });
+        let Some(run) = accepted else {
+            return Err(unavailable("NOTHING_DECIDED", CommitError::WriterGone));
+        };
+        core.grants.insert(run.id.clone(), run.grant(&caller, &policy, now));
+        if let Some(watcher) = watcher {
+            core.watchers.watch(run.id.clone(), watcher);
+        }
+        let (tell, durable) = oneshot::channel();
+        self.happen(&mut core, now, events, move |outcome| {
+            if tell.send(outcome.map(|()| run)).is_err() {
+                tracing::debug!("whoever asked for a run did not wait for its receipt");
+            }
+        });
+        Ok(durable)
+    }
+
+    /// Stops a session's run and everything below it, and returns once all of it is gone.
+    pub(crate) async fn kill(
+        self: &Arc<Self>,
+        permit: &Permit<Write>,
+        session: SessionId,
+    ) -> Result<Vec<SessionId>, Refusal> {
+        let caller = permit.caller().clone();
+        let tree = {
+            let core = self.core();
+            let root = core.state.in_session(&session).map(|live| live.run.id.clone());
+            root.map_or_else(Vec::new, |root| {
+                let in_tree = core.state.runs().filter(|live| live.run.is_in_tree_of(&root));
+                in_tree.map(|live| (live.run.id.clone(), live.run.session.clone())).collect()
+            })
+        };
+        self.command(&Command::Kill { caller: caller.clone(), session })
+            .inspect_err(|refusal| self.note_refusal(&caller.describe(), refusal, "kill"))?;
+        let mut ends = self.ends.subscribe();
+        while tree.iter().any(|(run, _)| self.core().state.get(run).is_some()) {
+            if ends.changed().await.is_err() {
+                break;
+            }
+        }
+        Ok(tree.into_iter().map(|(_, session)| session).collect())
+    }
+
+    /// Plays a command that needs no answer but its refusal.
+    fn command(self: &Arc<Self>, command: &Command) -> Result<(), Refusal> {
+        let policy = self.settings.policy();
+        let now = now_ms();
+        let mut core = self.core();
+        let events = decide(&core.state, &policy, command, now).map_err(Refusal::from)?;
+        self.happen(&mut core, now, events, |_| {});
+        Ok(())
+    }
+
+    /// Applies events and gives them to the journal; what follows from them comes after the
+    /// commit, in the journal's order.
+    fn happen(
+        self: &Arc<Self>,
+        core: &mut Core,
+        now: u64,
+        events: Vec<Event>,
+        afterwards: impl FnOnce(Result<(), CommitError>) + Send + 'static,
+    ) {
+        // The ends of runs are needed after the state has forgotten the runs.
+        let ended: Vec<Run> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::RunFinished { run, .. } => Some(core.state.get(run)?.run.clone()),
+                _ => None,
+            })
+            .collect();
+        for event in &events {
+            core.state.apply(event);
+            match event {
+                // A dying run starts nothing: its tickets are worth nothing from here on.
+                Event::RunStopping { run, .. } | Event::RunFinished { run, .. } => {
+                    core.tickets.close(run);
+                }
+                _ => {}
+            }
+        }
+        let entries = events.iter().cloned().map(Entry::Event).collect();
+        let supervisor = Arc::clone(self);
+        let after_commit = move |outcome: Result<(), CommitError>| {
+            match &outcome {
+                Ok(()) => supervisor.publish(&events, &ended),
+                Err(error) => supervisor.journal_broke(error),
+            }
+            afterwards(outcome);
+            // The receipt goes first; then what was promised begins.
+            supervisor.perform(&events);
+        };
+        self.store.append(now, entries, Box::new(after_commit));
+    }
+
+    fn publish(&self, events: &[Event], ended: &[Run]) {
+        let mut core = self.core();
+        for event in events {
+            match event {
+                Event::RunAccepted { run } => {
+                    tracing::info!(run = %run.id, session = %run.session, agent = %run.agent,
+                        runtime = %run.runtime, depth = run.depth(), "run accepted");
+                }
+                Event::RunStarting { run } => core.watchers.state(run, RunStatus::Starting),
+                Event::RunRunning { run, .. } => core.watchers.state(run, RunStatus::Running),
+                Event::RunFinished { run, outcome } => {
+                    tracing::info!(%run, status = %outcome.status, exit_code = outcome.exit_code,
+                        output_bytes = outcome.output_bytes, "run finished");
+                    if let Some(run) = ended.iter().find(|ended| ended.id == *run) {
+                        core.watchers.finished(run, outcome);
+                    }
+                }
+                Event::RunStopping { run, reason } => {
+                    tracing::info!(%run, ?reason, "run stopping");
+                }
+                Event::RunAnnounced { .. } | Event::Refused { .. } => {}
+            }
+        }
+        drop(core);
+        if !ended.is_empty() {
+            self.ends.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// What the outside world has to do. After a failed commit only what takes away is done.
+    fn perform(self: &Arc<Self>, events: &[Event]) {
+        for effect in events.iter().filter_map(effects) {
+            match effect {
+                Effect::Start(run) if !self.core().journal_broken => self.start(&run),
+                Effect::Start(_) => {}
+                Effect::Stop(run) => {
+                    if let Some(tasks) = self.core().tasks.get(&run) {
+                        tasks.cancel.cancel();
+                    }
+                }
+                Effect::Release(run) => self.core().release(&run),
+            }
+        }
+    }
+
+    /// The journal takes nothing any more, so nothing new can be promised and what is going on
+    /// cannot be kept: everything is stopped.
+    fn journal_broke(&self, error: &CommitError) {
+        let mut core = self.core();
+        if !core.journal_broken {
+            tracing::error!("{error}");
+            core.journal_broken = true;
+            core.shutting_down = true;
+            for tasks in core.tasks.values() {
+                tasks.cancel.cancel();
+            }
+        }
+    }
+
+    /// Who stands behind a connection, once it has shown what its door asks for.
+    pub(crate) fn identify(
+        &self,
+        proof: &Proof,
+        ticket: Option<&[u8]>,
+        peer: &str,
+    ) -> Result<Caller, Refusal> {
+        let presenter = match proof {
+            Proof::Given(_) => None,
+            Proof::TicketOf(run) => Some(run),
+        };
+        let identified = match (ticket, proof) {
+            (None, Proof::Given(caller)) => Ok(caller.clone()),
+            (None, Proof::TicketOf(_)) => Err(ticket_required()),
+            (Some(ticket), _) => {
+                self.core().tickets.redeem(ticket, presenter, now_ms()).map_err(Refusal::from)
+            }
+        };
+        identified.inspect_err(|refusal| self.note_refusal(peer, refusal, "connect"))
+    }
+
+    /// The run whose keeper has this process id.
+    pub(crate) fn run_of_keeper(&self, pid: i32) -> Option<RunId> {
+        self.core().keepers.get(&pid).cloned()
+    }
+
+    /// Writes a refusal to the journal, within bounds that nobody outside can stretch.
+    pub(crate) fn note_refusal(&self, caller: &str, refusal: &Refusal, subject: &str) {
+        tracing::warn!(caller, code = refusal.code, rule = %refusal.rule, subject,
+            detail = refusal.log_only.as_deref(), "refused");
+        let now = now_ms();
+        if !self.core().refusals.may_write(now) {
+            return;
+        }
+        let event = Event::Refused {
+            caller: caller.to_owned(),
+            code: refusal.code.to_owned(),
+            rule: refusal.rule.clone(),
+            subject: subject.to_owned(),
+        };
+        self.store.append(now, vec![Entry::Event(event)], Box::new(|_| {}));
+    }
+
+    /// Lets the watchers be changed.
+    pub(crate) fn with_watchers<T>(&self, change: impl FnOnce(&mut Watchers) -> T) -> T {
+        change(&mut self.core().watchers)
+    }
+
+    /// What goes on, in numbers.
+    pub(crate) fn load(&self) -> Load {
+        let core = self.core();
+        Load {
+            live: core.state.runs().count(),
+            at_work: core.state.at_work(),
+            queued: core.state.queue().len(),
+            connections: core.watchers.connection_count(),
+            journal_broken: core.journal_broken,
+        }
+    }
+
+    /// Returns once no run is live.
+    pub(crate) async fn idle(&self) {
+        let mut ends = self.ends.subscribe();
+        while !self.core().state.is_empty() {
+            if ends.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Stops everything, in order and within bounds: no new runs, a word to every connection,
+    /// every run asked to end, then made to.
+    pub(crate) async fn shut_down(self: &Arc<Self>) {
+        {
+            let mut core = self.core();
+            core.shutting_down = true;
+            core.watchers.shutdown();
+        }
+        if let Err(refusal) = self.command(&Command::ShutDown) {
+            tracing::error!("the runs could not be told to stop: {refusal}");
+        }
+        if tokio::time::timeout(SHUTDOWN_GRACE, self.idle()).await.is_ok() {
+            return;
+        }
+        for tasks in self.core().tasks.values() {
+            tasks.cancel.cancel_now();
+        }
+        if tokio::time::timeout(SHUTDOWN_LIMIT, self.idle()).await.is_err() {
+            tracing::error!("some runs did not end; their processes are killed with the gateway");
+        }
+    }
+}
+
+impl Core {
+    fn release(&mut self, run: &RunId) {
+        self.grants.remove(run);
+        self.keepers.retain(|_, of_run| of_run != run);
+        for helper in self.tasks.remove(run).into_iter().flat_map(|tasks| tasks.helpers) {
+            helper.abort();
+        }
+    }
+}
+
+/// The directories a spawn names, made absolute and resolved.
+#[derive(Clone, Debug)]
+pub(crate) struct Directories {
+    pub(crate) cwd: Option<PathBuf>,
+    pub(crate) caller_cwd: PathBuf,
+}
+
+fn receipt(run: Box<Run>) -> SpawnAccepted {
+    SpawnAccepted {
+        status: RunStatus::Accepted,
+        run_id: run.id,
+        session_id: run.session,
+        child_session_key: run.session_key,
+        agent_id: run.agent,
+        runtime: run.runtime,
+        model: run.model,
+    }
+}
+
+fn ticket_required() -> Refusal {
+    Refusal::forbidden(
+        "TICKET_REQUIRED",
+        "ticket door",
+        "a process inside a run has to show the run's ticket",
+        Remedy::Advice(
+            "keep the descriptor HATCHERY_TICKET_FD names open for the command".to_owned(),
+        ),
+    )
+}
+
+pub(crate) fn unavailable(code: &'static str, cause: impl std::fmt::Display) -> Refusal {
+    let remedy = Remedy::Command("hatchery gateway status".to_owned());
+    Refusal::forbidden(code, "life of the gateway", cause.to_string(), remedy)
+        .in_class(ErrorCode::Unavailable)
+}

@@ -1,0 +1,53 @@
+//! After a life of the gateway that ended without a word.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hatchery_sandbox::{ProcessIdentity, reap};
+use hatchery_spawn::{Command, Event, LastWords};
+use hatchery_store::ReadError;
+
+use super::Supervisor;
+
+/// How long what was left behind may take to end before it is killed.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Supervisor {
+    /// Makes sure that nothing of the last life still runs, and marks what was going on then as
+    /// interrupted. Called once, before any door opens.
+    pub(crate) async fn recover(self: &Arc<Self>) -> Result<(), ReadError> {
+        let left_over = self.store.interrupted_runs()?;
+        if left_over.is_empty() {
+            return Ok(());
+        }
+        let keepers: Vec<ProcessIdentity> = left_over
+            .iter()
+            .filter_map(|run| run.process.clone())
+            .map(|mark| ProcessIdentity {
+                pid: mark.pid,
+                start_time: mark.start_time,
+                boot_id: mark.boot_id,
+            })
+            .collect();
+        for reaped in reap(&keepers, PATIENCE).await {
+            tracing::info!(?reaped, "looked after a process of the last life");
+        }
+        let mut said = Vec::with_capacity(left_over.len());
+        {
+            let mut core = self.core();
+            for interrupted in left_over {
+                let run = interrupted.run.id.clone();
+                core.state.apply(&Event::RunAccepted { run: Box::new(interrupted.run) });
+                said.push(LastWords {
+                    run,
+                    tail: interrupted.tail,
+                    output_bytes: interrupted.output_bytes,
+                });
+            }
+        }
+        if let Err(refusal) = self.command(&Command::Recover { said }) {
+            tracing::error!("interrupted runs could not be marked: {refusal}");
+        }
+        Ok(())
+    }
+}

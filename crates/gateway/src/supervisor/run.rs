@@ -1,0 +1,97 @@
+//! Starting a run and hearing of its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hatchery_agent::Cancel;
+use hatchery_protocol::RunId;
+use hatchery_runtime::{RunEnd, run as run_to_its_end};
+use hatchery_sandbox::{TicketSource, ticket_channel};
+use hatchery_spawn::{Command, Ending, Run};
+
+use super::observer::RunObserver;
+use super::{RunTasks, Supervisor};
+
+impl Supervisor {
+    /// Starts a run that has its slot.
+    pub(super) fn start(self: &Arc<Self>, id: &RunId) {
+        let cancel = Cancel::new();
+        let run = {
+            let mut core = self.core();
+            let Some(live) = core.state.get(id) else { return };
+            let run = live.run.clone();
+            // A run that was stopped before it began still goes its way to the end, but without
+            // the authority to start anything.
+            if live.stopping.is_some() {
+                cancel.cancel();
+            } else if let Some(grant) = core.grants.get(id).cloned() {
+                core.tickets.open(grant);
+            }
+            let tasks = RunTasks { cancel: cancel.clone(), helpers: Vec::new() };
+            core.tasks.insert(id.clone(), tasks);
+            run
+        };
+        let supervisor = Arc::clone(self);
+        // Entered here because this may run on the journal's thread.
+        let _runtime = self.tasks.enter();
+        self.tasks.spawn(async move { supervisor.attend(run, cancel).await });
+    }
+
+    /// Stays with a run until its processes are gone.
+    async fn attend(self: Arc<Self>, run: Run, cancel: Cancel) {
+        let observer = RunObserver::new(&self, &run);
+        let said = observer.said();
+        let end = match ticket_channel() {
+            Ok((source, ticket)) => {
+                self.help(&run.id, self.clone().hand_out_tickets(run.id.clone(), source));
+                if let Some(limit) = run.timeout_ms {
+                    self.help(&run.id, self.clone().watch_deadline(run.id.clone(), limit));
+                }
+                let spec = self.launcher.spec(&run, ticket);
+                Ok(run_to_its_end(spec, self.launcher.keeper(), observer, cancel).await)
+            }
+            Err(error) => Err(format!("no ticket could be handed to the run: {error}")),
+        };
+        let (exit_code, failure) = match end {
+            Ok(RunEnd::Answered { exit_code }) => (exit_code, None),
+            Ok(RunEnd::Cancelled) => (None, Some("it was cancelled".to_owned())),
+            Ok(RunEnd::Failed(failure)) => (None, Some(failure.to_string())),
+            Err(failure) => (None, Some(failure)),
+        };
+        let (tail, output_bytes) = said.last_words();
+        let ending = Ending { exit_code, failure, tail, output_bytes };
+        if let Err(refusal) = self.command(&Command::Ended { run: run.id, ending }) {
+            tracing::error!("the end of a run was refused: {refusal}");
+        }
+    }
+
+    /// Runs a task that ends with the run at the latest.
+    fn help(&self, run: &RunId, task: impl Future<Output = ()> + Send + 'static) {
+        let helper = self.tasks.spawn(task).abort_handle();
+        match self.core().tasks.get_mut(run) {
+            Some(tasks) => tasks.helpers.push(helper),
+            None => helper.abort(),
+        }
+    }
+
+    /// Keeps a ticket ready on the run's descriptor, a new one for each that is taken.
+    async fn hand_out_tickets(self: Arc<Self>, run: RunId, source: TicketSource) {
+        loop {
+            let minted = self.core().tickets.mint(&run);
+            let ticket = match minted {
+                Ok(ticket) => ticket,
+                Err(error) => return tracing::debug!(%run, "no more tickets: {error}"),
+            };
+            if let Err(error) = source.send(ticket.as_bytes()).await {
+                return tracing::debug!(%run, "nobody takes tickets any more: {error}");
+            }
+        }
+    }
+
+    async fn watch_deadline(self: Arc<Self>, run: RunId, limit_ms: u64) {
+        tokio::time::sleep(Duration::from_millis(limit_ms)).await;
+        if let Err(refusal) = self.command(&Command::DeadlinePassed { run }) {
+            tracing::error!("a deadline was refused: {refusal}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Who is watching which run, and what they get to see.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use hatchery_protocol::{
+    EventFrame, Frame, OutputChunk, OutputStream, Response, RunId, RunStatus, SessionId,
+    SpawnResult, event,
+};
+use hatchery_spawn::{Outcome, Run};
+use serde_json::json;
+
+use crate::outbox::{Outbox, Share, encode};
+
+/// The watchers of all live runs, and all open connections.
+#[derive(Debug, Default)]
+pub(crate) struct Watchers {
+    by_run: BTreeMap<RunId, Vec<Watcher>>,
+    connections: BTreeMap<u64, Outbox>,
+}
+
+/// A connection that started a run and waits for its end under the request's id.
+#[derive(Clone, Debug)]
+pub(crate) struct Watcher {
+    pub(crate) outbox: Outbox,
+    pub(crate) request: String,
+}
+
+impl Watchers {
+    /// From now on this connection hears of everything that concerns all.
+    pub(crate) fn connected(&mut self, connection: u64, outbox: Outbox) {
+        self.connections.insert(connection, outbox);
+    }
+
+    /// The connection is gone.
+    pub(crate) fn disconnected(&mut self, connection: u64) {
+        self.connections.remove(&connection);
+    }
+
+    /// How many connections are open.
+    pub(crate) fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// From now on this watcher sees what the run says and how it ends.
+    pub(crate) fn watch(&mut self, run: RunId, watcher: Watcher) {
+        self.by_run.entry(run).or_default().push(watcher);
+    }
+
+    /// Tells a run's watchers of its new state.
+    pub(crate) fn state(&mut self, run: &RunId, status: RunStatus) {
+        let payload = json!({"runId": run, "status": status});
+        self.tell(run, event::RUN_STATE, payload, &Share::None);
+    }
+
+    /// Tells a run's watchers what it said.
+    pub(crate) fn output(&mut self, piece: &OutputPiece, share: &Share) {
+        if self.by_run.contains_key(&piece.run) {
+            let chunk = piece.chunk();
+            let payload = serde_json::to_value(chunk).unwrap_or_default();
+            self.tell(&piece.run, event::RUN_OUTPUT, payload, share);
+        }
+    }
+
+    fn tell(&mut self, run: &RunId, name: &str, payload: serde_json::Value, share: &Share) {
+        let Some(watchers) = self.by_run.get_mut(run) else { return };
+        let frame =
+            Frame::Event(EventFrame { event: name.to_owned(), payload: Some(payload), seq: None });
+        let line = encode(&frame);
+        watchers.retain(|watcher| watcher.outbox.put_line(line.clone(), share.clone()).is_ok());
+    }
+
+    /// Gives a run's watchers its end, each as the answer to its own request.
+    pub(crate) fn finished(&mut self, run: &Run, outcome: &Outcome) {
+        let result = SpawnResult {
+            status: outcome.status,
+            run_id: run.id.clone(),
+            session_id: run.session.clone(),
+            exit_code: outcome.exit_code,
+            error: outcome.error.clone(),
+            result: outcome.tail.clone(),
+            output_bytes: outcome.output_bytes,
+            duration_ms: outcome.ended_at_ms.saturating_sub(run.accepted_at_ms),
+        };
+        let payload = serde_json::to_value(result).unwrap_or_default();
+        for watcher in self.by_run.remove(&run.id).unwrap_or_default() {
+            watcher.outbox.answer(Response::ok(watcher.request, payload.clone()), Share::None);
+        }
+    }
+
+    /// Tells every connection that the gateway is about to end.
+    pub(crate) fn shutdown(&mut self) {
+        let frame = Frame::Event(EventFrame {
+            event: event::SHUTDOWN.to_owned(),
+            payload: Some(json!({"reason": "gateway stopping"})),
+            seq: None,
+        });
+        let line = encode(&frame);
+        self.connections.retain(|_, outbox| outbox.put_line(line.clone(), Share::None).is_ok());
+    }
+}
+
+/// Something a run said.
+#[derive(Clone, Debug)]
+pub(crate) struct OutputPiece {
+    pub(crate) run: RunId,
+    pub(crate) session: SessionId,
+    pub(crate) seq: u64,
+    pub(crate) stream: OutputStream,
+    pub(crate) bytes: Bytes,
+}
+
+impl OutputPiece {
+    fn chunk(&self) -> OutputChunk {
+        let text = String::from_utf8_lossy(&self.bytes).into_owned();
+        let faithful = text.as_bytes() == &self.bytes[..];
+        OutputChunk {
+            run_id: self.run.clone(),
+            session_id: self.session.clone(),
+            seq: self.seq,
+            stream: self.stream,
+            text,
+            base64: (!faithful).then(|| STANDARD.encode(&self.bytes)),
+        }
+    }
+}

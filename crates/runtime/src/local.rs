@@ -1,0 +1,54 @@
+//! The runtime `local`: the built-in agent as a task in this process.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use hatchery_agent::{Cancel, Host, Model, StartedCommand, TurnEnd, Workplace, run_turn};
+use hatchery_protocol::OutputStream;
+use hatchery_sandbox::{KeeperCommand, Network};
+
+use crate::{Observer, RunEnd, RunFailure, RunSpec};
+
+/// An observer, as the agent sees it.
+struct LocalHost<'a, O> {
+    observer: &'a O,
+    started: AtomicBool,
+}
+
+impl<O: Observer> Host for LocalHost<'_, O> {
+    async fn command_started(&self, command: &StartedCommand) {
+        // A run starts once, however many commands it runs.
+        if !self.started.swap(true, Ordering::Relaxed) {
+            self.observer.started(Some(command.process.clone())).await;
+        }
+    }
+
+    async fn output(&self, stream: OutputStream, bytes: Bytes) {
+        self.observer.output(stream, bytes).await;
+    }
+}
+
+pub(crate) async fn run<O: Observer>(
+    spec: RunSpec,
+    keeper: KeeperCommand,
+    observer: &O,
+    cancel: Cancel,
+) -> RunEnd {
+    let model: Model = match spec.model.parse() {
+        Ok(model) => model,
+        Err(unknown) => return RunEnd::Failed(RunFailure::UnknownModel(unknown)),
+    };
+    let workplace = Workplace {
+        keeper,
+        cwd: spec.cwd,
+        env: spec.env,
+        ticket: spec.ticket,
+        network: Network::Host,
+    };
+    let host = LocalHost { observer, started: AtomicBool::new(false) };
+    match run_turn(&host, &workplace, &model, &spec.task, cancel).await {
+        TurnEnd::Answered { exit_code } => RunEnd::Answered { exit_code: Some(exit_code) },
+        TurnEnd::Cancelled => RunEnd::Cancelled,
+        TurnEnd::Failed(failure) => RunEnd::Failed(failure.into()),
+    }
+}

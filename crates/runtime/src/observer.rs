@@ -1,0 +1,19 @@
+//! Whoever watches a run, as the run sees it.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use hatchery_protocol::OutputStream;
+use hatchery_sandbox::ProcessIdentity;
+
+/// Whoever watches a run. Every call is awaited, so a slow observer slows the run down instead of
+/// filling memory. It cannot keep a cancelled run's processes alive, but the run ends only once it
+/// has taken all there is.
+pub trait Observer: Send + Sync + 'static {
+    /// The run is at work. Called once, before any output. `process` is the keeper above all its
+    /// processes; whoever records it can end the run even after a crash.
+    fn started(&self, process: Option<ProcessIdentity>) -> impl Future<Output = ()> + Send;
+
+    /// A piece of output, exactly as it was printed, in order within its stream.
+    fn output(&self, stream: OutputStream, bytes: Bytes) -> impl Future<Output = ()> + Send;
+}

@@ -1,0 +1,153 @@
+//! What holds wherever the built-in agent runs.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use hatchery_protocol::Task;
+use hatchery_runtime::RunSpec;
+use libtest_mimic::Trial;
+
+use crate::support::{both, outcome, outcome_cancelled_at, processes, runs, spec, text};
+
+pub(crate) fn all() -> Vec<Trial> {
+    crate::trials![
+        any_runtime::a_text_is_a_shell_line,
+        any_runtime::an_argv_is_never_seen_by_a_shell,
+        any_runtime::a_failed_command_is_an_answer_with_its_code,
+        any_runtime::a_program_that_cannot_run_is_an_answer_with_the_reason,
+        any_runtime::bytes_arrive_exactly_and_on_their_stream,
+        any_runtime::much_output_arrives_whole,
+        any_runtime::a_run_sees_the_environment_and_directory_it_is_given,
+        any_runtime::a_ticket_reaches_the_command,
+        any_runtime::a_cancelled_run_is_dead,
+        any_runtime::a_run_in_a_missing_directory_says_so,
+        any_runtime::an_unknown_model_fails_the_run,
+    ]
+}
+
+pub(crate) async fn a_text_is_a_shell_line() {
+    for launch in both() {
+        let (end, seen) = outcome(spec(launch, text("printf 'a b' | tr a-z A-Z"))).await;
+        assert_eq!((end.as_str(), &seen.stdout()[..]), ("answered 0", &b"A B"[..]));
+    }
+}
+
+pub(crate) async fn an_argv_is_never_seen_by_a_shell() {
+    for launch in both() {
+        let argv = ["printf", "%s|", "$HOME", "a  b", "", "'; exit 9"];
+        let task = Task::Argv(argv.map(str::to_owned).to_vec());
+        let (end, seen) = outcome(spec(launch, task)).await;
+        assert_eq!(end, "answered 0");
+        assert_eq!(seen.stdout(), b"$HOME|a  b||'; exit 9|");
+    }
+}
+
+pub(crate) async fn a_failed_command_is_an_answer_with_its_code() {
+    for launch in both() {
+        for (line, end) in
+            [("exit 7", "answered 7"), ("kill -9 $$", "answered 137"), ("true", "answered 0")]
+        {
+            assert_eq!(outcome(spec(launch.clone(), text(line))).await.0, end);
+        }
+    }
+}
+
+pub(crate) async fn a_program_that_cannot_run_is_an_answer_with_the_reason() {
+    for launch in both() {
+        for (program, end, line) in [
+            (
+                "no-such-prog",
+                "answered 127",
+                "hatchery: cannot run `no-such-prog`: no such program\n",
+            ),
+            (
+                "/etc/passwd",
+                "answered 126",
+                "hatchery: cannot run `/etc/passwd`: it is not executable\n",
+            ),
+        ] {
+            let task = Task::Argv(vec![program.to_owned(), "x".to_owned()]);
+            let (told, seen) = outcome(spec(launch.clone(), task)).await;
+            assert_eq!(
+                (told.as_str(), String::from_utf8(seen.stderr()).unwrap()),
+                (end, line.to_owned())
+            );
+        }
+    }
+}
+
+pub(crate) async fn bytes_arrive_exactly_and_on_their_stream() {
+    for launch in both() {
+        let line = r"printf 'out\377\0\n'; printf '\303' >&2; printf '\251' >&2; printf '\342\202'";
+        let (_, seen) = outcome(spec(launch, text(line))).await;
+        assert_eq!(seen.stdout(), b"out\xff\0\n\xe2\x82");
+        assert_eq!(seen.stderr(), "é".as_bytes());
+    }
+}
+
+pub(crate) async fn much_output_arrives_whole() {
+    for launch in both() {
+        let (end, seen) = outcome(spec(launch, text("seq 1000000"))).await;
+        assert_eq!(end, "answered 0");
+        let text = String::from_utf8(seen.stdout()).unwrap();
+        assert!(text.lines().map(str::parse).eq((1..=1_000_000).map(Ok)));
+    }
+}
+
+pub(crate) async fn a_run_sees_the_environment_and_directory_it_is_given() {
+    let directory = tempfile::tempdir().unwrap();
+    let cwd = directory.path().canonicalize().unwrap();
+    for launch in both() {
+        let mut spec = RunSpec { cwd: cwd.clone(), ..spec(launch, text("pwd; env")) };
+        spec.env.push(("GIVEN".into(), "it is".into()));
+        // Names a descriptor that nobody here has.
+        spec.env.push(("HATCHERY_TICKET_FD".into(), "3".into()));
+        let (_, seen) = outcome(spec).await;
+        let printed = String::from_utf8(seen.stdout()).unwrap();
+        let mut lines: Vec<_> = printed
+            .lines()
+            .filter(|line| !line.starts_with("PWD=") && !line.starts_with("HATCHERY_MODEL="))
+            .collect();
+        lines.sort_unstable();
+        assert_eq!(lines, [cwd.to_str().unwrap(), "GIVEN=it is", "PATH=/usr/bin:/bin"]);
+    }
+}
+
+pub(crate) async fn a_ticket_reaches_the_command() {
+    for launch in both() {
+        let (ours, mut tickets) = std::io::pipe().unwrap();
+        tickets.write_all(b"a ticket").unwrap();
+        drop(tickets);
+        let task = text("cat <&$HATCHERY_TICKET_FD");
+        let spec = RunSpec { ticket: Some(Arc::new(ours.into())), ..spec(launch, task) };
+        let (_, seen) = outcome(spec).await;
+        assert_eq!(seen.stdout(), b"a ticket");
+    }
+}
+
+pub(crate) async fn a_cancelled_run_is_dead() {
+    let stubborn = "trap '' TERM; echo $$; setsid sh -c 'echo $$; echo ready; sleep 1000' & \
+                    while :; do sleep 1000; done";
+    for launch in both() {
+        let (end, seen) = outcome_cancelled_at(spec(launch, text(stubborn)), "ready").await;
+        assert_eq!(end, "cancelled");
+        let everyone = processes(&seen.stdout());
+        assert_eq!(everyone.len(), 2);
+        assert!(!everyone.into_iter().any(runs));
+    }
+}
+
+pub(crate) async fn a_run_in_a_missing_directory_says_so() {
+    for launch in both() {
+        let spec = RunSpec { cwd: "/nonexistent".into(), ..spec(launch, text("true")) };
+        let (end, _) = outcome(spec).await;
+        assert!(end.contains("/nonexistent"), "{end}");
+    }
+}
+
+pub(crate) async fn an_unknown_model_fails_the_run() {
+    let [local, _] = both();
+    let spec = RunSpec { model: "other/model".to_owned(), ..spec(local, text("true")) };
+    let (end, _) = outcome(spec).await;
+    assert_eq!(end, "unknown model `other/model`: the one model there is is `builtin/shell`");
+}

@@ -1,0 +1,141 @@
+//! Starting runs and watching them.
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hatchery_agent::Cancel;
+use hatchery_protocol::{AgentId, OutputStream, Task};
+use hatchery_runtime::{AcpDeadlines, Launch, Observer, RunEnd, RunSpec, run};
+use hatchery_sandbox::{KeeperCommand, Network, ProcessIdentity};
+
+/// Runs one test. The limit is there to fail rather than hang; nothing is expected to take long.
+pub(crate) fn block_on(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(60), test).await.expect("the test hangs");
+    });
+}
+
+pub(crate) fn keeper() -> KeeperCommand {
+    KeeperCommand { program: "/proc/self/exe".into(), args: vec!["keeper".into()] }
+}
+
+/// The built-in agent, in this process and in one of its own.
+pub(crate) fn both() -> [Launch; 2] {
+    let binary = std::env::current_exe().unwrap().into_os_string();
+    [Launch::Local, acp(vec![binary, "agent".into()])]
+}
+
+pub(crate) fn acp(argv: Vec<OsString>) -> Launch {
+    Launch::Acp { argv, network: Network::Host }
+}
+
+/// An agent that is a shell script.
+pub(crate) fn script(script: &str) -> Launch {
+    acp(vec!["/bin/sh".into(), "-c".into(), script.into()])
+}
+
+pub(crate) fn text(line: &str) -> Task {
+    Task::Text(line.to_owned())
+}
+
+pub(crate) fn spec(launch: Launch, task: Task) -> RunSpec {
+    RunSpec {
+        agent: AgentId::main(),
+        task,
+        model: "builtin/shell".to_owned(),
+        cwd: "/".into(),
+        env: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        ticket: None,
+        launch,
+        deadlines: AcpDeadlines::default(),
+    }
+}
+
+/// What an observer saw.
+#[derive(Clone, Default)]
+pub(crate) struct Seen(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    started: Option<ProcessIdentity>,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    /// Cancels the run once this has been printed.
+    cancel_at: Option<(Vec<u8>, Cancel)>,
+}
+
+impl Observer for Seen {
+    async fn started(&self, process: Option<ProcessIdentity>) {
+        let process = process.expect("every run here has processes");
+        let earlier = self.0.lock().unwrap().started.replace(process);
+        assert_eq!(earlier, None, "a run starts once");
+    }
+
+    async fn output(&self, stream: OutputStream, bytes: Bytes) {
+        let mut state = self.0.lock().unwrap();
+        assert!(state.started.is_some(), "output comes after the start");
+        match stream {
+            OutputStream::Stdout => state.stdout.extend_from_slice(&bytes),
+            OutputStream::Stderr => state.stderr.extend_from_slice(&bytes),
+        }
+        let state = &*state;
+        if let Some((words, cancel)) = &state.cancel_at
+            && state.stdout.windows(words.len()).any(|window| window == words)
+        {
+            cancel.cancel();
+        }
+    }
+}
+
+impl Seen {
+    pub(crate) fn stdout(&self) -> Vec<u8> {
+        self.0.lock().unwrap().stdout.clone()
+    }
+
+    pub(crate) fn stderr(&self) -> Vec<u8> {
+        self.0.lock().unwrap().stderr.clone()
+    }
+
+    /// Whether the keeper, and with it everything below it, is gone.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.lock().unwrap().started.as_ref().is_none_or(|process| !process.is_running())
+    }
+}
+
+/// How the run ended, in words, and what was seen of it. No process of it may be left.
+pub(crate) async fn outcome(spec: RunSpec) -> (String, Seen) {
+    outcome_of(spec, Seen::default(), Cancel::new()).await
+}
+
+/// The same for a run that is cancelled once it has printed `words`.
+pub(crate) async fn outcome_cancelled_at(spec: RunSpec, words: &str) -> (String, Seen) {
+    let (seen, cancel) = (Seen::default(), Cancel::new());
+    seen.0.lock().unwrap().cancel_at = Some((words.as_bytes().to_vec(), cancel.clone()));
+    outcome_of(spec, seen, cancel).await
+}
+
+async fn outcome_of(spec: RunSpec, seen: Seen, cancel: Cancel) -> (String, Seen) {
+    let end = run(spec, keeper(), seen.clone(), cancel).await;
+    assert!(seen.is_gone(), "a process is left after {end:?}");
+    let words = match end {
+        RunEnd::Answered { exit_code: Some(code) } => format!("answered {code}"),
+        RunEnd::Answered { exit_code: None } => "answered".to_owned(),
+        RunEnd::Cancelled => "cancelled".to_owned(),
+        RunEnd::Failed(failure) => failure.to_string(),
+    };
+    (words, seen)
+}
+
+/// Process ids of the tree, one a line.
+pub(crate) fn processes(printed: &[u8]) -> Vec<i32> {
+    let text = String::from_utf8(printed.to_vec()).unwrap();
+    text.lines().filter_map(|line| line.parse().ok()).collect()
+}
+
+pub(crate) fn runs(pid: i32) -> bool {
+    ProcessIdentity::of(pid).is_some_and(|process| process.is_running())
+}

@@ -1,0 +1,44 @@
+//! Starting the program a keeper keeps.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
+use rustix::process::Pid;
+
+use super::{Instructions, signals};
+use crate::command::Network;
+use crate::descriptor;
+use crate::ending::StartFailure;
+use crate::network;
+use crate::ticket::TICKET_FD;
+
+/// Starts the program with our standard streams, which we then let go of: they reach end of
+/// file when the tree is gone, not when we are.
+///
+/// # Errors
+/// Why the program could not be executed, or not within its limits.
+pub(super) fn start(instructions: &Instructions) -> Result<Pid, StartFailure> {
+    let (program, arguments) = instructions.argv.split_first().ok_or(StartFailure::NotFound)?;
+    match instructions.network {
+        Network::Host => {}
+        Network::Denied => network::deny().map_err(|error| {
+            StartFailure::Other(format!("the network cannot be denied here: {error}"))
+        })?,
+    }
+    let nothing = File::options().read(true).write(true).open("/dev/null")?;
+    // What our gateway was started with, by whoever started it, is none of the program's business.
+    descriptor::close_in_programs(instructions.ticket.then_some(TICKET_FD))?;
+    let mut command = Command::new(program);
+    signals::release_in(&mut command);
+    let child = command.args(arguments).process_group(0).spawn()?;
+    // Should this fail, the streams end with us instead, which is when the tree has gone.
+    dup2_stdin(&nothing).ok();
+    dup2_stdout(&nothing).ok();
+    dup2_stderr(&nothing).ok();
+    i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| StartFailure::Other("the system gave no process id".to_owned()))
+}

@@ -1,0 +1,144 @@
+//! Starting trees and reading what they say.
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use hatchery_sandbox::{CommandSpec, Ending, KeeperCommand, Network, ProcessIdentity, Stdin, Tree};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::process::{PidfdFlags, pidfd_open};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::process::ChildStdout;
+
+/// Runs one test. The limit is there to fail rather than hang; nothing is expected to take long.
+pub(crate) fn block_on(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(60), test).await.expect("the test hangs");
+    });
+}
+
+pub(crate) fn keeper() -> KeeperCommand {
+    KeeperCommand { program: "/proc/self/exe".into(), args: vec!["keeper".into()] }
+}
+
+/// This binary in another part.
+pub(crate) fn part(words: &[&str]) -> Vec<OsString> {
+    let binary = std::env::current_exe().unwrap().into_os_string();
+    std::iter::once(binary).chain(words.iter().map(OsString::from)).collect()
+}
+
+pub(crate) fn spec(argv: Vec<OsString>) -> CommandSpec {
+    CommandSpec {
+        argv,
+        cwd: "/".into(),
+        env: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        stdin: Stdin::Null,
+        ticket: None,
+        network: Network::Host,
+    }
+}
+
+pub(crate) fn words(words: &[&str]) -> Vec<OsString> {
+    words.iter().map(OsString::from).collect()
+}
+
+pub(crate) fn sh(script: &str) -> CommandSpec {
+    spec(words(&["/bin/sh", "-c", script]))
+}
+
+pub(crate) fn start(spec: CommandSpec) -> Tree {
+    keeper().start(spec).unwrap()
+}
+
+pub(crate) async fn read_all(from: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes).await.unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// The ending, and all of standard output and standard error.
+pub(crate) async fn finish(mut tree: Tree) -> (Ending, String, String) {
+    let (out, err) = (&mut tree.stdout, &mut tree.stderr);
+    let (ending, out, err) = tokio::join!(tree.keeper.wait(), read_all(out), read_all(err));
+    (ending, out, err)
+}
+
+pub(crate) async fn run(spec: CommandSpec) -> (Ending, String, String) {
+    finish(start(spec)).await
+}
+
+/// Reads one line at a time, without its end.
+pub(crate) struct Lines<'a>(BufReader<&'a mut ChildStdout>);
+
+impl<'a> Lines<'a> {
+    pub(crate) fn of(stdout: &'a mut ChildStdout) -> Self {
+        Lines(BufReader::new(stdout))
+    }
+
+    pub(crate) async fn next(&mut self) -> String {
+        let mut line = String::new();
+        assert_ne!(self.0.read_line(&mut line).await.unwrap(), 0, "the output ended early");
+        line.trim_end().to_owned()
+    }
+
+    /// The next lines are process ids.
+    pub(crate) async fn processes(&mut self, count: usize) -> Vec<ProcessIdentity> {
+        let mut found = Vec::new();
+        for _ in 0..count {
+            let pid = self.next().await.parse().unwrap();
+            found.push(ProcessIdentity::of(pid).expect("it runs"));
+        }
+        found
+    }
+
+    pub(crate) async fn rest(mut self) -> String {
+        read_all(&mut self.0).await
+    }
+}
+
+/// A program that makes every effort to stay, in four processes that each print their id: the
+/// program, a child in a session of its own, a double-forked daemon, and one without our pipes.
+/// All of them ignore SIGTERM.
+pub(crate) const STUBBORN: &str = r#"
+trap "" TERM HUP INT
+stay() { echo $1; while :; do sleep 1000; done; }
+setsid sh -c 'echo $$; while :; do sleep 1000; done' &
+(setsid sh -c 'echo $$; while :; do sleep 1000; done' &)
+sh -c 'echo $$; exec >/dev/null 2>&1 </dev/null; while :; do sleep 1000; done' &
+stay $$
+"#;
+pub(crate) const STUBBORN_COUNT: usize = 4;
+
+pub(crate) fn still_running(processes: &[ProcessIdentity]) -> Vec<i32> {
+    processes.iter().filter(|process| process.is_running()).map(|process| process.pid).collect()
+}
+
+/// Waits until a process that need not be our child has ended.
+pub(crate) async fn ended(process: &ProcessIdentity) {
+    let pid = rustix::process::Pid::from_raw(process.pid).unwrap();
+    let Ok(descriptor) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+    if process.is_running() {
+        let wait = move || {
+            let mut one = [PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)];
+            poll(&mut one, PollTimeout::NONE).unwrap()
+        };
+        tokio::task::spawn_blocking(wait).await.unwrap();
+    }
+}
+
+/// Waits until the kernel shows a process in the given state, which nothing announces.
+pub(crate) async fn in_state(pid: &str, state: char) {
+    loop {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        if stat.contains(&format!(") {state} ")) {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+pub(crate) fn assert_all_ended(processes: &[ProcessIdentity]) {
+    assert_eq!(still_running(processes), Vec::<i32>::new());
+}
