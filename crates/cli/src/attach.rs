@@ -4,15 +4,17 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use hatchery_gateway::config::Flags;
+use hatchery_gateway::config::{Flags, Sources};
 use hatchery_gateway::{Doors, Gateway, Options, StartError, StateDirectory};
 use hatchery_sandbox::take_ticket;
 use tokio::net::UnixStream;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::environment::{self, InsideRun};
 use crate::failure::Failure;
+use crate::logging;
 
 /// How long another gateway's start, or another command's look, is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,12 +46,16 @@ pub(crate) async fn attach(purpose: Purpose) -> Result<Attached, Failure> {
         return Ok(Attached { client: from_inside(inside).await?, host: None });
     }
     let state = environment::state_directory()?;
+    let sources = environment::sources(Flags::default())?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(stream) = reach(&state.socket())? {
             return Ok(Attached { client: Client::greet(stream, None).await?, host: None });
         }
-        match host(&state, purpose).await {
+        if purpose == Purpose::Run {
+            logging::to_file(&state)?;
+        }
+        match host(&state, &sources, purpose).await {
             Ok(gateway) => {
                 if purpose == Purpose::Run {
                     eprintln!("hatchery: no gateway is running; hosting one for this command");
@@ -69,17 +75,21 @@ pub(crate) async fn attach(purpose: Purpose) -> Result<Attached, Failure> {
 
 /// Connects to a gateway that runs by itself; `None` where there is none.
 pub(crate) async fn attach_to_running() -> Result<Option<Client>, Failure> {
+    if let Some(inside) = environment::inside_run() {
+        return from_inside(inside).await.map(Some);
+    }
     match reach(&environment::state_directory()?.socket())? {
         Some(stream) => Client::greet(stream, None).await.map(Some),
         None => Ok(None),
     }
 }
 
-async fn host(state: &StateDirectory, purpose: Purpose) -> Result<Gateway, StartError> {
-    let sources = match environment::sources(Flags::default()) {
-        Ok(sources) => sources,
-        Err(_) => return Err(StartError::AlreadyRunning(None)),
-    };
+async fn host(
+    state: &StateDirectory,
+    sources: &Sources<'static>,
+    purpose: Purpose,
+) -> Result<Gateway, StartError> {
+    let sources = sources.clone();
     let doors = match purpose {
         Purpose::Look => Doors::Within,
         Purpose::Run => Doors::Hosted,
@@ -127,8 +137,22 @@ impl Attached {
             eprintln!(
                 "hatchery: {others} other runs use the gateway of this command; waiting for them"
             );
-            gateway.idle().await;
+            tokio::select! {
+                () = gateway.idle() => {}
+                () = told_to_end() => {}
+            }
         }
         gateway.stop().await;
+    }
+}
+
+/// Returns once a signal tells this process to end.
+async fn told_to_end() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
     }
 }

@@ -11,6 +11,7 @@ mod commands;
 mod environment;
 mod exit;
 mod failure;
+mod logging;
 mod render;
 
 use std::process::ExitCode;

@@ -50,12 +50,14 @@ pub(crate) async fn serve(shared: Arc<Shared>, stream: UnixStream, proof: Proof,
         () = reading => {}
         // Nothing can be answered any more.
         _ = &mut writing => {}
+        () = shared.closing() => {}
     }
-    shared.supervisor.with_watchers(|watchers| watchers.disconnected(number));
+    shared.supervisor.with_watchers(|watchers| watchers.silence(number));
     // What stands in the outbox is still written, as long as somebody reads.
     if !writing.is_finished() && writing.await.is_err() {
         tracing::error!("a connection's writer has panicked");
     }
+    shared.supervisor.connection_ended(number);
 }
 
 async fn read_frames(

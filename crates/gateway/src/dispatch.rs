@@ -7,10 +7,10 @@ use hatchery_protocol::{ErrorCode, Method, Request, Response, WireError};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::asker::Asker;
 use crate::gateway::Shared;
 use crate::methods::{agents, gateway, sessions};
 use crate::outbox::{Outbox, Share};
-use crate::watchers::Watcher;
 
 /// Answers one request. The answer holds `share` until it is written.
 pub(crate) async fn dispatch(
@@ -21,19 +21,28 @@ pub(crate) async fn dispatch(
     share: Share,
 ) {
     let Request { id, method, params } = request;
-    let watcher = Watcher { outbox: outbox.clone(), request: id.clone() };
+    let asker = Asker { outbox: outbox.clone(), request: id.clone(), share: share.clone() };
     let outcome = match Method::parse(&method) {
-        Some(method) => answer(shared, caller, method, params.unwrap_or_default(), watcher).await,
+        Some(method) => answer(shared, caller, method, params.unwrap_or_default(), asker).await,
         None => Err(WireError::new(
             ErrorCode::InvalidRequest,
             format!("unknown method: {}", method.chars().take(128).collect::<String>()),
         )),
     };
     let response = match outcome {
-        Ok(payload) => Response::ok(id, payload),
+        Ok(Answer::Now(payload)) => Response::ok(id, payload),
+        Ok(Answer::Later) => return,
         Err(error) => Response::error(id, error),
     };
     outbox.answer(response, share);
+}
+
+/// When a request that was taken is answered.
+enum Answer {
+    /// By the dispatcher, with this.
+    Now(Value),
+    /// By whoever was given the asker.
+    Later,
 }
 
 async fn answer(
@@ -41,24 +50,26 @@ async fn answer(
     caller: &Caller,
     method: Method,
     params: Value,
-    watcher: Watcher,
-) -> Result<Value, WireError> {
-    match method {
-        Method::AgentsList => Ok(agents::list(shared, &authorize(caller)?)),
-        Method::ConfigGet => Ok(gateway::config(shared, &authorize(caller)?)),
-        Method::GatewayStatus => Ok(gateway::status(shared, &authorize(caller)?)),
-        Method::GatewayStop => Ok(gateway::stop(shared, &authorize(caller)?)),
-        Method::Health => Ok(gateway::health(shared, &authorize(caller)?)),
+    asker: Asker,
+) -> Result<Answer, WireError> {
+    let payload = match method {
+        Method::AgentsList => agents::list(shared, &authorize(caller)?),
+        Method::ConfigGet => gateway::config(shared, &authorize(caller)?),
+        Method::GatewayStatus => gateway::status(shared, &authorize(caller)?),
+        Method::GatewayStop => gateway::stop(shared, &authorize(caller)?),
+        Method::Health => gateway::health(shared, &authorize(caller)?),
         Method::SessionsHistory => {
-            sessions::history(shared, authorize(caller)?, read(params)?).await
+            sessions::history(shared, authorize(caller)?, read(params)?).await?
         }
-        Method::SessionsKill => sessions::kill(shared, authorize(caller)?, read(params)?).await,
-        Method::SessionsList => sessions::list(shared, authorize(caller)?, read(params)?).await,
-        Method::SessionsShow => sessions::show(shared, authorize(caller)?, read(params)?).await,
+        Method::SessionsKill => sessions::kill(shared, authorize(caller)?, read(params)?).await?,
+        Method::SessionsList => sessions::list(shared, authorize(caller)?, read(params)?).await?,
+        Method::SessionsShow => sessions::show(shared, authorize(caller)?, read(params)?).await?,
         Method::SessionsSpawn => {
-            sessions::spawn(shared, authorize(caller)?, read(params)?, watcher).await
+            sessions::spawn(shared, &authorize(caller)?, read(params)?, asker)?;
+            return Ok(Answer::Later);
         }
-    }
+    };
+    Ok(Answer::Now(payload))
 }
 
 /// Reads parameters; no parameters are an empty object.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use hatchery_sandbox::ProcessIdentity;
 use hatchery_store::Store;
@@ -20,6 +21,9 @@ use crate::settings::Settings;
 use crate::state_directory::StateDirectory;
 use crate::supervisor::Supervisor;
 use crate::{door, http, socket};
+
+/// How long connections may take, when the gateway ends, to read what is still to be said.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// How a gateway is to be.
 pub struct Options {
@@ -62,9 +66,18 @@ pub(crate) struct Shared {
     pub(crate) started_at_ms: u64,
     tcp_accepted: AtomicU64,
     stop: watch::Sender<bool>,
+    closing: watch::Sender<bool>,
 }
 
 impl Shared {
+    /// Returns once open connections are to end.
+    pub(crate) async fn closing(&self) {
+        // The sender lives in `self`.
+        if self.closing.subscribe().wait_for(|closing| *closing).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     pub(crate) fn ask_to_stop(&self) {
         self.stop.send_replace(true);
     }
@@ -108,6 +121,7 @@ impl Gateway {
             started_at_ms: now_ms(),
             tcp_accepted: AtomicU64::new(0),
             stop: watch::Sender::new(false),
+            closing: watch::Sender::new(false),
             state_directory: state.clone(),
         });
         let mut tasks = Vec::new();
@@ -170,6 +184,12 @@ impl Gateway {
         self.shared.supervisor.shut_down().await;
         for task in &self.tasks {
             task.abort();
+        }
+        // What was promised to a connection is still written, as long as it reads.
+        self.shared.closing.send_replace(true);
+        let supervisor = &self.shared.supervisor;
+        if tokio::time::timeout(FAREWELL, supervisor.disconnected()).await.is_err() {
+            tracing::warn!("some connections did not read to the end");
         }
         if !self.tasks.is_empty()
             && let Err(error) = std::fs::remove_file(self.shared.state_directory.socket())

@@ -68,10 +68,13 @@ impl Launcher {
                 network: Network::Host,
             },
         };
+        // A harness chooses its model itself, and what stands in the run is no name of one.
+        let is_harness = run.harness.is_some() && run.runtime == RuntimeKind::Acp;
+        let model = if is_harness { String::new() } else { run.model.clone() };
         RunSpec {
             agent: run.agent.clone(),
             task: run.task.clone(),
-            model: run.model.clone(),
+            model,
             cwd: run.workspace.clone(),
             env: self.environment_of(run),
             ticket: Some(Arc::new(ticket)),

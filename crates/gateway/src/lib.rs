@@ -5,6 +5,7 @@
 //! `access` and `spawn`; the supervisor here makes decisions durable and carries out what follows.
 //! Nothing in this crate decides who may do what.
 
+mod asker;
 mod clock;
 pub mod config;
 mod connection;

@@ -18,7 +18,8 @@ use crate::outbox::{Outbox, Share, encode};
 #[derive(Debug, Default)]
 pub(crate) struct Watchers {
     by_run: BTreeMap<RunId, Vec<Watcher>>,
-    connections: BTreeMap<u64, Outbox>,
+    /// The open connections; `None` for one that hears nothing new and is only written out.
+    connections: BTreeMap<u64, Option<Outbox>>,
 }
 
 /// A connection that started a run and waits for its end under the request's id.
@@ -31,7 +32,14 @@ pub(crate) struct Watcher {
 impl Watchers {
     /// From now on this connection hears of everything that concerns all.
     pub(crate) fn connected(&mut self, connection: u64, outbox: Outbox) {
-        self.connections.insert(connection, outbox);
+        self.connections.insert(connection, Some(outbox));
+    }
+
+    /// From now on this connection hears nothing new.
+    pub(crate) fn silence(&mut self, connection: u64) {
+        if let Some(outbox) = self.connections.get_mut(&connection) {
+            *outbox = None;
+        }
     }
 
     /// The connection is gone.
@@ -98,7 +106,11 @@ impl Watchers {
             seq: None,
         });
         let line = encode(&frame);
-        self.connections.retain(|_, outbox| outbox.put_line(line.clone(), Share::None).is_ok());
+        for outbox in self.connections.values().flatten() {
+            if outbox.put_line(line.clone(), Share::None).is_err() {
+                tracing::debug!("a connection was gone before the word of the end");
+            }
+        }
     }
 }
 

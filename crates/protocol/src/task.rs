@@ -8,7 +8,7 @@ pub(crate) const MAX_BYTES: usize = 256 * 1024;
 /// What a run is asked to do: a text (which the model `builtin/shell` reads as a shell line), or
 /// an argument vector kept exactly as it was given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a task is a text or a list of texts")]
 pub enum Task {
     /// A text; `builtin/shell` gives it to `sh -c`.
     Text(String),

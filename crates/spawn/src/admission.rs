@@ -20,6 +20,7 @@ pub(crate) fn admit(
     let agent = choose_agent(policy, request)?;
     let settings = allowed_agent(policy, request, &agent)?;
     check_depth_and_children(state, policy, &request.caller)?;
+    check_isolation(state, request)?;
     check_sessions(state, policy, request.runtime)?;
     if state.queue().len() >= MAX_QUEUED_RUNS {
         return Err(SpawnRefusal::QueueFull);
@@ -127,6 +128,20 @@ fn check_depth_and_children(
         return Err(SpawnRefusal::ChildLimit { children, limit });
     }
     Ok(())
+}
+
+/// What an isolated run starts is isolated too: a child never has what its parent lacks.
+fn check_isolation(state: &State, request: &SpawnRequest) -> Result<(), SpawnRefusal> {
+    let parent = request.caller.grant().and_then(|grant| state.get(grant.run()));
+    match parent {
+        Some(parent)
+            if parent.run.runtime == RuntimeKind::Isolated
+                && request.runtime != RuntimeKind::Isolated =>
+        {
+            Err(SpawnRefusal::WouldLeaveIsolation { runtime: request.runtime })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `isolated` speaks ACP too and counts like `acp`.

@@ -1,7 +1,7 @@
 //! Why a command was refused.
 
 use hatchery_access::{Refusal, Remedy};
-use hatchery_protocol::{AgentId, ErrorCode, RunId, SessionId};
+use hatchery_protocol::{AgentId, ErrorCode, RunId, RuntimeKind, SessionId};
 
 use crate::policy::MAX_QUEUED_RUNS;
 
@@ -62,6 +62,12 @@ pub enum SpawnRefusal {
         directory: String,
         /// Where it has to be.
         workspace: String,
+    },
+    /// The caller is isolated and the child would not be.
+    #[error("the run is isolated, and what it starts in the runtime '{runtime}' would not be")]
+    WouldLeaveIsolation {
+        /// What was asked for.
+        runtime: RuntimeKind,
     },
     /// The model cannot be used.
     #[error("model '{model}' cannot be used: {cause}")]
@@ -124,6 +130,7 @@ impl SpawnRefusal {
             Self::ChildLimit { .. } => "CHILD_LIMIT",
             Self::QueueFull => "QUEUE_FULL",
             Self::OutsideWorkspace { .. } => "OUTSIDE_WORKSPACE",
+            Self::WouldLeaveIsolation { .. } => "WOULD_LEAVE_ISOLATION",
             Self::ModelUnusable { .. } => "MODEL_UNUSABLE",
             Self::CallerEnding(_) => "CALLER_ENDING",
             Self::NotRunning(_) => "NOT_RUNNING",
@@ -147,6 +154,7 @@ impl SpawnRefusal {
             Self::ChildLimit { .. } => "agents.defaults.subagents.maxChildrenPerAgent",
             Self::QueueFull => "queue length",
             Self::OutsideWorkspace { .. } => "workspace of the run",
+            Self::WouldLeaveIsolation { .. } => "isolation of the run",
             Self::ModelUnusable { .. } => "models",
             Self::CallerEnding(_) => "life of the run",
             Self::NotRunning(_) => "life of the session",
@@ -179,6 +187,9 @@ impl SpawnRefusal {
             Self::OutsideWorkspace { workspace, .. } => {
                 advice(format!("work in a directory below {workspace}"))
             }
+            Self::WouldLeaveIsolation { .. } => advice(
+                "use --runtime isolated here, or start the outer run with --runtime local".to_owned(),
+            ),
             Self::ModelUnusable { .. } => advice("leave --model out, or use builtin/shell".to_owned()),
             Self::CallerEnding(_) | Self::ShuttingDown => {
                 advice("start it again from a run that lives on, or from the terminal".to_owned())
@@ -196,6 +207,7 @@ impl From<SpawnRefusal> for Refusal {
             | SpawnRefusal::DepthLimit { .. }
             | SpawnRefusal::ChildLimit { .. }
             | SpawnRefusal::OutsideWorkspace { .. }
+            | SpawnRefusal::WouldLeaveIsolation { .. }
             | SpawnRefusal::NotBelow(_)
             | SpawnRefusal::CallerEnding(_) => ErrorCode::Forbidden,
             SpawnRefusal::AgentRequired

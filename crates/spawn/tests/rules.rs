@@ -286,6 +286,27 @@ fn a_run_never_leaves_the_workspace_of_the_one_above() {
 }
 
 #[test]
+fn what_an_isolated_run_starts_is_isolated() {
+    use RuntimeKind::{Acp, Isolated, Local};
+    let cases = [
+        (Isolated, Isolated, true),
+        (Isolated, Local, false),
+        (Isolated, Acp, false),
+        (Local, Isolated, true),
+        (Local, Acp, true),
+        (Acp, Local, true),
+    ];
+    for (outer, inner, allowed) in cases {
+        let mut world = World::new(policy());
+        world.spawn(SpawnRequest { runtime: outer, ..request("p", Caller::Owner) }).unwrap();
+        let caller = world.caller("p");
+        let outcome = world.spawn(SpawnRequest { runtime: inner, ..request("c", caller) });
+        let refused = SpawnRefusal::WouldLeaveIsolation { runtime: inner };
+        assert_eq!(outcome.err(), (!allowed).then_some(refused), "{inner} in {outer}");
+    }
+}
+
+#[test]
 fn a_result_goes_to_the_nearest_run_that_lives_on() {
     let mut world = World::new(Policy { max_spawn_depth: 3, max_concurrent: 9, ..policy() });
     world.spawn_named("a").unwrap();

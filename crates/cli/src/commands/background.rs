@@ -113,13 +113,18 @@ pub(crate) fn start(listen: &ListenArgs) -> Result<Started, Failure> {
 
 /// Ends the gateway, and returns once it is gone: its process, or `None` where none ran.
 async fn stop() -> Result<Option<i32>, Failure> {
+    if environment::inside_run().is_some() {
+        // Only to be told why not: a run's authority never covers this.
+        ask_to_stop().await?;
+    }
     let state = environment::state_directory()?;
     let Some(holder) = holder(&state)? else { return Ok(None) };
     let pid = holder.process.pid;
-    // Its door may be stuck; the signal means the same.
-    let asked = match attach_to_running().await {
-        Ok(Some(mut client)) => client.call(Method::GatewayStop, &json!({})).await.is_ok(),
-        Ok(None) | Err(_) => false,
+    let asked = match ask_to_stop().await {
+        Ok(asked) => asked,
+        Err(refused @ Failure::Refused(_)) => return Err(refused),
+        // Its door is stuck; the signal means the same.
+        Err(_) => false,
     };
     if !asked && holder.process.is_running() {
         kill(Pid::from_raw(pid), Signal::SIGTERM)
@@ -133,6 +138,11 @@ async fn stop() -> Result<Option<i32>, Failure> {
         tokio::time::sleep(LOOK_EVERY).await;
     }
     Ok(Some(pid))
+}
+
+async fn ask_to_stop() -> Result<bool, Failure> {
+    let Some(mut client) = attach_to_running().await? else { return Ok(false) };
+    client.call(Method::GatewayStop, &json!({})).await.map(|_| true)
 }
 
 /// The process that is the gateway, by the kernel's lock and not by what a file claims.

@@ -4,15 +4,14 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use hatchery_gateway::config::Flags;
-use hatchery_gateway::{Doors, Gateway, LogFile, Options, StateDirectory};
+use hatchery_gateway::{Doors, Gateway, Options, StateDirectory};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::writer::MakeWriterExt;
 
 use crate::args::ListenArgs;
 use crate::attach::THIS_PROGRAM;
 use crate::environment;
 use crate::failure::Failure;
+use crate::logging;
 
 /// How many threads serve a gateway. Its work is waiting; more threads only cost memory.
 const WORKERS: usize = 2;
@@ -45,7 +44,11 @@ async fn serve(
 ) -> Result<ExitCode, Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::system("signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::system("signals"))?;
-    start_log(&state, !background)?;
+    if background {
+        logging::to_file(&state)?;
+    } else {
+        logging::to_file_and_terminal(&state)?;
+    }
     let flags = Flags { port: listen.port, bind: listen.bind };
     let gateway = Gateway::start(Options {
         state_directory: state,
@@ -73,29 +76,4 @@ async fn serve(
         _ = terminate.recv() => Ok(ExitCode::from(143)),
         _ = interrupt.recv() => Ok(ExitCode::from(130)),
     }
-}
-
-/// Logs to the file, and in front to standard error too.
-fn start_log(state: &StateDirectory, in_front: bool) -> Result<(), Failure> {
-    let level = std::env::var("HATCHERY_LOG").ok().and_then(|level| level.parse().ok());
-    let level: LevelFilter = level.unwrap_or(LevelFilter::INFO);
-    make_directory(state)?;
-    let file = LogFile::open(&state.log()).map_err(Failure::system("opening the log"))?;
-    let log = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_target(false);
-    if in_front {
-        log.with_writer(file.and(io::stderr)).init();
-    } else {
-        log.with_writer(file).init();
-    }
-    Ok(())
-}
-
-fn make_directory(state: &StateDirectory) -> Result<(), Failure> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state.path()).map_err(|source| {
-        Failure::Start(hatchery_gateway::StartError::Directory {
-            path: state.path().to_owned(),
-            source,
-        })
-    })
 }

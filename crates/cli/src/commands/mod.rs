@@ -6,6 +6,7 @@ mod background;
 mod config;
 mod gateway;
 mod logs;
+mod output;
 mod sessions;
 mod spawn;
 mod tree;

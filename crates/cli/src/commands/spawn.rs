@@ -1,20 +1,16 @@
 //! `hatchery spawn`: start a sub-agent, show what it says, end as it ends.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hatchery_agent::command_line;
 use hatchery_protocol::{
-    EventFrame, Frame, Method, OutputChunk, OutputStream, RunStatus, RuntimeKind, SpawnAccepted,
-    SpawnParams, SpawnResult, Task, event,
+    EventFrame, Frame, Method, RunStatus, SpawnAccepted, SpawnParams, SpawnResult, Task, event,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::background;
+use super::output::Output;
 use crate::args::{ListenArgs, SpawnArgs};
 use crate::attach::{Attached, Purpose, attach, attach_to_running};
 use crate::client::outcome;
@@ -41,22 +37,22 @@ enum Watched {
 
 pub(crate) async fn run(args: SpawnArgs) -> Result<ExitCode, Failure> {
     let params = params(&args)?;
-    let line = command_line(&params.task);
+    let mut output = Output::default();
     if !args.json
         && let Some(agent) = &params.agent_id
     {
-        say_spawning(agent.as_str(), args.runtime);
+        output.spawning(agent, args.runtime);
     }
     if args.detach {
-        return detached(&args, &params).await;
+        return detached(&args, &params, output).await;
     }
     let signals = Signals {
         interrupt: signal(SignalKind::interrupt()).map_err(Failure::system("signals"))?,
         terminate: signal(SignalKind::terminate()).map_err(Failure::system("signals"))?,
     };
     let mut attached = attach(Purpose::Run).await?;
-    let watched = watch(&mut attached, &args, &params, &line, signals).await;
-    let hurry = !matches!(watched, Ok(Watched::Ended(_)));
+    let watched = watch(&mut attached, &args, &params, output, signals).await;
+    let hurry = matches!(watched, Ok(Watched::Detached));
     attached.release(hurry).await;
     match watched? {
         Watched::Ended(result) => Ok(exit_code(&result)),
@@ -90,21 +86,12 @@ fn params(args: &SpawnArgs) -> Result<SpawnParams, Failure> {
     })
 }
 
-fn say_spawning(agent: &str, runtime: RuntimeKind) {
-    render::line(&format!("Spawning agent '{agent}' with runtime '{runtime}'..."));
-}
-
-fn say_accepted(args: &SpawnArgs, receipt: &SpawnAccepted, line: &str) {
-    if args.agent.is_none() {
-        say_spawning(receipt.agent_id.as_str(), receipt.runtime);
-    }
-    let session = &receipt.session_id;
-    render::line(&format!("Agent spawned successfully in session {session}"));
-    render::line(&format!("[{session}] Executing task: {line}"));
-}
-
 /// Starts the run and leaves it to the gateway, which therefore has to be one that stays.
-async fn detached(args: &SpawnArgs, params: &SpawnParams) -> Result<ExitCode, Failure> {
+async fn detached(
+    args: &SpawnArgs,
+    params: &SpawnParams,
+    mut output: Output,
+) -> Result<ExitCode, Failure> {
     if environment::inside_run().is_none() && attach_to_running().await?.is_none() {
         eprintln!("hatchery: no gateway is running; starting one in the background");
         background::start(&ListenArgs::default())?;
@@ -117,10 +104,7 @@ async fn detached(args: &SpawnArgs, params: &SpawnParams) -> Result<ExitCode, Fa
     if args.json {
         render::json(&answer);
     } else {
-        if args.agent.is_none() {
-            say_spawning(receipt.agent_id.as_str(), receipt.runtime);
-        }
-        render::line(&format!("Agent spawned successfully in session {}", receipt.session_id));
+        output.accepted(args, &receipt);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -130,12 +114,11 @@ async fn watch(
     attached: &mut Attached,
     args: &SpawnArgs,
     params: &SpawnParams,
-    line: &str,
+    mut output: Output,
     mut signals: Signals,
 ) -> Result<Watched, Failure> {
     let request = attached.client.send(Method::SessionsSpawn.name(), params).await?;
     let mut receipt: Option<SpawnAccepted> = None;
-    let mut output = Output::default();
     let mut stopping = false;
     loop {
         let frame = tokio::select! {
@@ -160,27 +143,27 @@ async fn watch(
                 let payload = outcome(response)?;
                 if receipt.is_some() {
                     let result: SpawnResult = serde_json::from_value(payload.clone())?;
-                    output.end_line();
-                    say_ended(args, &result, &payload);
-                    return Ok(if output.closed {
-                        Watched::OutputClosed
-                    } else {
-                        Watched::Ended(result)
+                    output.ended(args, &result, &payload);
+                    return Ok(match output.closed {
+                        true => Watched::OutputClosed,
+                        false => Watched::Ended(result),
                     });
                 }
                 let accepted: SpawnAccepted = serde_json::from_value(payload)?;
                 if !args.json {
-                    say_accepted(args, &accepted, line);
+                    output.accepted(args, &accepted);
+                    output.executing(&accepted, &params.task);
                 }
                 receipt = Some(accepted);
-                if stopping {
+                if stopping || output.closed {
+                    stopping = true;
                     cancel(attached, receipt.as_ref()).await?;
                 }
             }
             Frame::Event(EventFrame { event, payload: Some(payload), .. })
                 if event == event::RUN_OUTPUT && !args.json =>
             {
-                output.show(serde_json::from_value(payload)?);
+                output.chunk(serde_json::from_value(payload)?);
                 if output.closed && !stopping {
                     stopping = true;
                     cancel(attached, receipt.as_ref()).await?;
@@ -208,72 +191,11 @@ fn leave(attached: &Attached, receipt: Option<&SpawnAccepted>) {
     }
 }
 
-fn say_ended(args: &SpawnArgs, result: &SpawnResult, payload: &Value) {
-    if args.json {
-        return render::json(payload);
-    }
-    let session = &result.session_id;
-    match (result.status, result.exit_code) {
-        (RunStatus::Ok | RunStatus::Failed, Some(code)) => {
-            render::line(&format!("[{session}] Task completed. Exit code: {code}"));
-            if code != 0 && args.runtime == RuntimeKind::Isolated {
-                eprintln!(
-                    "hatchery: an isolated run has no network and a home of its own; --runtime local has yours"
-                );
-            }
-        }
-        (RunStatus::Ok, None) => render::line(&format!("[{session}] Task completed.")),
-        (status, _) => {
-            let cause = result.error.as_deref().unwrap_or("no cause was given");
-            eprintln!("hatchery: [{session}] Task {status}: {cause}");
-        }
-    }
-}
-
 fn exit_code(result: &SpawnResult) -> ExitCode {
     match (result.status, result.exit_code) {
         (RunStatus::Ok, code) => exit::status(code.unwrap_or(0)),
         (RunStatus::Failed, Some(code)) if code != 0 => exit::status(code),
         (RunStatus::Cancelled, _) => ExitCode::from(130),
         _ => exit::FAILED,
-    }
-}
-
-/// What a run says, byte for byte on our own two streams.
-struct Output {
-    ends_with_line: bool,
-    /// Nobody reads our standard output any more.
-    closed: bool,
-}
-
-impl Default for Output {
-    fn default() -> Self {
-        Self { ends_with_line: true, closed: false }
-    }
-}
-
-impl Output {
-    fn show(&mut self, chunk: OutputChunk) {
-        let exact = chunk.base64.and_then(|exact| STANDARD.decode(exact).ok());
-        let bytes = exact.unwrap_or_else(|| chunk.text.into_bytes());
-        let Some(&last) = bytes.last() else { return };
-        let written = match chunk.stream {
-            OutputStream::Stdout => {
-                self.ends_with_line = last == b'\n';
-                let mut stdout = io::stdout().lock();
-                stdout.write_all(&bytes).and_then(|()| stdout.flush())
-            }
-            OutputStream::Stderr => io::stderr().lock().write_all(&bytes),
-        };
-        if written.is_err() && chunk.stream == OutputStream::Stdout {
-            self.closed = true;
-        }
-    }
-
-    fn end_line(&mut self) {
-        if !self.ends_with_line && !self.closed {
-            render::line("");
-            self.ends_with_line = true;
-        }
     }
 }

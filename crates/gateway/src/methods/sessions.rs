@@ -11,9 +11,9 @@ use hatchery_store::{HistoryItem, Lookup, ReadError, SessionFilter, SessionView,
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::asker::Asker;
 use crate::gateway::Shared;
 use crate::supervisor::{Directories, unavailable};
-use crate::watchers::Watcher;
 
 /// How many sessions are listed where no number is asked for, and at most.
 const DEFAULT_LISTED: u32 = 100;
@@ -34,19 +34,17 @@ pub(crate) struct ListParams {
 }
 
 /// Starts a sub-agent. The receipt is sent once the spawn is durable.
-pub(crate) async fn spawn(
-    shared: &Arc<Shared>,
-    permit: Permit<Write>,
+pub(crate) fn spawn(
+    shared: &Shared,
+    permit: &Permit<Write>,
     params: SpawnParams,
-    watcher: Watcher,
-) -> Result<Value, WireError> {
+    asker: Asker,
+) -> Result<(), WireError> {
     params.task.check().map_err(|error| {
         WireError::new(ErrorCode::InvalidRequest, format!("invalid params: {error}"))
     })?;
     let directories = directories(shared, &params)?;
-    let watcher = params.stream.then_some(watcher);
-    let receipt = shared.supervisor.spawn(&permit, params, directories, watcher).await?;
-    Ok(json!(receipt))
+    Ok(shared.supervisor.spawn(permit, params, directories, asker)?)
 }
 
 fn directories(shared: &Shared, params: &SpawnParams) -> Result<Directories, Refusal> {

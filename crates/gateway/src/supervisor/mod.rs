@@ -21,15 +21,16 @@ use hatchery_protocol::{
 use hatchery_spawn::{Command, Effect, Event, Run, SpawnRequest, State, decide, effects};
 use hatchery_store::{CommitError, Entry, Store};
 use tokio::runtime::Handle;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::asker::Asker;
 use crate::clock::now_ms;
 use crate::ids::draw;
 use crate::launcher::Launcher;
 use crate::refusal_log::RefusalLog;
 use crate::settings::Settings;
-use crate::watchers::{Watcher, Watchers};
+use crate::watchers::Watchers;
 
 /// How long runs may take to end in a shutdown before their processes are killed.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
@@ -44,7 +45,7 @@ pub(crate) struct Supervisor {
     pub(crate) settings: Settings,
     launcher: Launcher,
     tasks: Handle,
-    /// Counts the ends of runs, so that whoever waits for one looks again.
+    /// Counts the ends of runs and connections, so that whoever waits for one looks again.
     ends: watch::Sender<u64>,
 }
 
@@ -95,19 +96,22 @@ impl Supervisor {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a spawn on and returns its receipt once it is durable. A `watcher` sees what the run
-    /// says and gets its end.
-    pub(crate) async fn spawn(
+    /// Takes a spawn on. Its receipt is given to `asker` once it is durable, before anything else
+    /// is said of the run; a `stream`ing asker then sees what the run says and gets its end.
+    ///
+    /// Blocks on the disk for as long as it takes to see whether the settings have changed.
+    pub(crate) fn spawn(
         self: &Arc<Self>,
         permit: &Permit<Write>,
         params: SpawnParams,
         directories: Directories,
-        watcher: Option<Watcher>,
-    ) -> Result<SpawnAccepted, Refusal> {
+        asker: Asker,
+    ) -> Result<(), Refusal> {
         let (run, session) = draw().map_err(|error| unavailable("NO_RANDOMNESS", error))?;
-        let request = SpawnRequest {
+        let stream = params.stream;
+        let mut request = SpawnRequest {
             caller: permit.caller().clone(),
-            run: run.clone(),
+            run,
             session,
             task: params.task,
             agent: params.agent_id,
@@ -119,26 +123,13 @@ impl Supervisor {
             label: params.label,
             shutting_down: false,
         };
-        let durable = self.decide_spawn(request, watcher)?;
-        match durable.await {
-            Ok(Ok(run)) => Ok(receipt(run)),
-            Ok(Err(error)) => Err(unavailable("JOURNAL_UNAVAILABLE", error)),
-            Err(_) => Err(unavailable("JOURNAL_UNAVAILABLE", CommitError::WriterGone)),
-        }
-    }
-
-    fn decide_spawn(
-        self: &Arc<Self>,
-        mut request: SpawnRequest,
-        watcher: Option<Watcher>,
-    ) -> Result<oneshot::Receiver<Result<Box<Run>, CommitError>>, Refusal> {
         let policy = self.settings.policy();
         let now = now_ms();
         let caller = request.caller.clone();
         let mut core = self.core();
         request.shutting_down = core.shutting_down;
-        let command = Command::Spawn(Box::new(request));
-        let events = match decide(&core.state, &policy, &command, now) {
+        let decided = decide(&core.state, &policy, &Command::Spawn(Box::new(request)), now);
+        let events = match decided {
             Ok(events) => events,
             Err(refusal) => {
                 drop(core);
@@ -147,24 +138,17 @@ impl Supervisor {
                 return Err(refusal);
             }
         };
-        let accepted = events.iter().find_map(|event| match event {
-            Event::RunAccepted { run } => Some(run.clone()),
-            _ => None,
-        });
-        let Some(run) = accepted else {
-            return Err(unavailable("NOTHING_DECIDED", CommitError::WriterGone));
-        };
-        core.grants.insert(run.id.clone(), run.grant(&caller, &policy, now));
-        if let Some(watcher) = watcher {
-            core.watchers.watch(run.id.clone(), watcher);
-        }
-        let (tell, durable) = oneshot::channel();
-        self.happen(&mut core, now, events, move |outcome| {
-            if tell.send(outcome.map(|()| run)).is_err() {
-                tracing::debug!("whoever asked for a run did not wait for its receipt");
+        for event in &events {
+            if let Event::RunAccepted { run } = event {
+                core.grants.insert(run.id.clone(), run.grant(&caller, &policy, now));
+                if stream {
+                    core.watchers.watch(run.id.clone(), asker.watcher());
+                }
             }
-        });
-        Ok(durable)
+        }
+        let receipt = events.iter().find_map(receipt);
+        self.happen(&mut core, now, events, move |outcome| asker.answer(outcome, receipt));
+        Ok(())
     }
 
     /// Stops a session's run and everything below it, and returns once all of it is gone.
@@ -233,12 +217,12 @@ impl Supervisor {
         let entries = events.iter().cloned().map(Entry::Event).collect();
         let supervisor = Arc::clone(self);
         let after_commit = move |outcome: Result<(), CommitError>| {
+            // The receipt goes first; then what was promised begins.
+            afterwards(outcome.clone());
             match &outcome {
                 Ok(()) => supervisor.publish(&events, &ended),
                 Err(error) => supervisor.journal_broke(error),
             }
-            afterwards(outcome);
-            // The receipt goes first; then what was promised begins.
             supervisor.perform(&events);
         };
         self.store.append(now, entries, Box::new(after_commit));
@@ -373,6 +357,22 @@ impl Supervisor {
         }
     }
 
+    /// A connection is gone, and everything that was to be said on it was said or has no reader.
+    pub(crate) fn connection_ended(&self, connection: u64) {
+        self.core().watchers.disconnected(connection);
+        self.ends.send_modify(|count| *count += 1);
+    }
+
+    /// Returns once no connection is open.
+    pub(crate) async fn disconnected(&self) {
+        let mut ends = self.ends.subscribe();
+        while self.load().connections > 0 {
+            if ends.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Stops everything, in order and within bounds: no new runs, a word to every connection,
     /// every run asked to end, then made to.
     pub(crate) async fn shut_down(self: &Arc<Self>) {
@@ -413,16 +413,17 @@ pub(crate) struct Directories {
     pub(crate) caller_cwd: PathBuf,
 }
 
-fn receipt(run: Box<Run>) -> SpawnAccepted {
-    SpawnAccepted {
+fn receipt(event: &Event) -> Option<SpawnAccepted> {
+    let Event::RunAccepted { run } = event else { return None };
+    Some(SpawnAccepted {
         status: RunStatus::Accepted,
-        run_id: run.id,
-        session_id: run.session,
-        child_session_key: run.session_key,
-        agent_id: run.agent,
+        run_id: run.id.clone(),
+        session_id: run.session.clone(),
+        child_session_key: run.session_key.clone(),
+        agent_id: run.agent.clone(),
         runtime: run.runtime,
-        model: run.model,
-    }
+        model: run.model.clone(),
+    })
 }
 
 fn ticket_required() -> Refusal {

@@ -1,0 +1,97 @@
+//! What the machine itself needs: no program can be faster than what it is made of.
+
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::failure::Failure;
+use crate::home::Home;
+use crate::samples::Samples;
+use crate::smallest_program;
+use crate::table::{Against, Table};
+
+const ECHOES: usize = 2_000;
+const STARTS: usize = 200;
+const SYNCS: usize = 500;
+
+/// How much is appended before each sync, in bytes.
+const APPENDED: usize = 512;
+
+/// The medians of what the machine needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Floors {
+    /// Starting a process and waiting for its end.
+    pub(crate) process: Duration,
+    /// Making an append durable.
+    pub(crate) sync: Duration,
+}
+
+/// Measures the floors.
+pub(crate) async fn measure(home: &Home, table: &mut Table) -> Result<Floors, Failure> {
+    let none = Against::default();
+    let echo = echoes().map_err(Failure::io("the TCP echo"))?;
+    table.time("floor: TCP echo, there and back", &echo, &none);
+    let (process, what) = processes(home).map_err(Failure::io("the smallest program"))?;
+    table.time(format!("floor: fork, exec, wait ({what})"), &process, &none);
+    let sync = syncs(home).map_err(Failure::io("the synced file"))?;
+    table.time(format!("floor: append {APPENDED} bytes, fdatasync"), &sync, &none);
+    Ok(Floors { process: process.p50(), sync: sync.p50() })
+}
+
+fn echoes() -> std::io::Result<Samples> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let mut near = TcpStream::connect(listener.local_addr()?)?;
+    near.set_nodelay(true)?;
+    let (mut far, _) = listener.accept()?;
+    far.set_nodelay(true)?;
+    let echo = thread::spawn(move || {
+        let mut byte = [0];
+        while far.read_exact(&mut byte).and_then(|()| far.write_all(&byte)).is_ok() {}
+    });
+    let mut byte = [0];
+    let samples = times(ECHOES, || {
+        near.write_all(&byte)?;
+        near.read_exact(&mut byte)
+    })?;
+    drop(near);
+    echo.join().map_err(|_| std::io::Error::other("the echo has panicked"))?;
+    Ok(samples)
+}
+
+fn processes(home: &Home) -> std::io::Result<(Samples, &'static str)> {
+    let (program, what) = smallest_program::write(home.path())?;
+    let samples = times(STARTS, || {
+        let mut command = Command::new(&program);
+        command.env_clear().stdin(Stdio::null()).status().and_then(|status| {
+            if status.success() { Ok(()) } else { Err(std::io::Error::other(status.to_string())) }
+        })
+    })?;
+    Ok((samples, what))
+}
+
+fn syncs(home: &Home) -> std::io::Result<Samples> {
+    let path = home.path().join("synced");
+    let mut file = OpenOptions::new().create_new(true).append(true).open(&path)?;
+    let samples = times(SYNCS, || {
+        file.write_all(&[7; APPENDED])?;
+        file.sync_data()
+    })?;
+    std::fs::remove_file(path)?;
+    Ok(samples)
+}
+
+fn times(
+    count: usize,
+    mut action: impl FnMut() -> std::io::Result<()>,
+) -> std::io::Result<Samples> {
+    let mut samples = Vec::with_capacity(count);
+    for _ in 0..count {
+        let before = Instant::now();
+        action()?;
+        samples.push(before.elapsed());
+    }
+    Ok(Samples::new(samples))
+}

@@ -1,0 +1,126 @@
+//! A home of its own, and the gateway that runs in it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use hatchery_protocol::Method;
+use tempfile::TempDir;
+
+use crate::client::Client;
+use crate::failure::Failure;
+
+/// How long a gateway may take to be ready before it counts as broken.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether it is.
+const LOOK_EVERY: Duration = Duration::from_micros(100);
+
+/// The program to measure: it lies beside this one.
+pub(crate) fn program() -> Result<PathBuf, Failure> {
+    let ours = std::env::current_exe().map_err(Failure::io("finding this program"))?;
+    let path = ours.with_file_name(format!("hatchery{}", std::env::consts::EXE_SUFFIX));
+    if path.is_file() { Ok(path) } else { Err(Failure::NoProgram { path }) }
+}
+
+/// An empty home. It lies beside the measured program and not in the directory for temporary
+/// files, which may be in memory, where nothing that is made durable costs anything.
+pub(crate) struct Home {
+    directory: TempDir,
+    program: PathBuf,
+}
+
+impl Home {
+    pub(crate) fn new(program: PathBuf) -> Result<Self, Failure> {
+        let beside = program.parent().unwrap_or(Path::new("."));
+        let directory = tempfile::Builder::new().prefix("bench-home-").tempdir_in(beside);
+        Ok(Self { directory: directory.map_err(Failure::io("making a home"))?, program })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.path().join(".local/state/hatchery/gateway.sock")
+    }
+
+    /// `hatchery` with these words, in this home and nothing else of our environment.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .args(words)
+            .env_clear()
+            .env("HOME", self.path())
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("TZ", "UTC")
+            .current_dir(self.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    }
+
+    /// Starts a gateway on a port of the system's choice and returns once it has greeted us.
+    pub(crate) async fn start_gateway(&self) -> Result<Gateway, Failure> {
+        let words = ["gateway", "run", "--port", "0"];
+        let child = self.command(&words).spawn().map_err(Failure::io("starting the gateway"))?;
+        let mut process = Process(child);
+        let deadline = Instant::now() + PATIENCE;
+        let socket = self.socket();
+        loop {
+            if let Some(client) = Client::connect(&socket).await? {
+                let work_in = self.path().to_string_lossy().into_owned();
+                return Ok(Gateway { process, client, work_in });
+            }
+            if process.has_ended()? || Instant::now() > deadline {
+                return Err(Failure::NotReady(PATIENCE.as_secs()));
+            }
+            // Nothing else runs in this process meanwhile, so its one thread may wait.
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+}
+
+/// A gateway at work, with a connection to it. Dropping it kills it, and so everything under it.
+pub(crate) struct Gateway {
+    process: Process,
+    pub(crate) client: Client,
+    /// Where its runs work.
+    pub(crate) work_in: String,
+}
+
+impl Gateway {
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.0.id()
+    }
+
+    /// Ends it in order.
+    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+        self.client.call(Method::GatewayStop).await?;
+        let status = self.process.0.wait().map_err(Failure::io("waiting for the gateway"))?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Failure::Wrong { what: "the gateway's end".to_owned(), how: status.to_string() })
+    }
+}
+
+/// A child that does not outlive us.
+struct Process(Child);
+
+impl Process {
+    fn has_ended(&mut self) -> Result<bool, Failure> {
+        let status = self.0.try_wait().map_err(Failure::io("looking after the gateway"))?;
+        Ok(status.is_some())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended in order before.
+        if self.0.kill().is_ok() && self.0.wait().is_err() {
+            eprintln!("hatchery-bench: a gateway may be left behind");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! How much memory the gateway holds.
+
+use std::fs::read_to_string;
+use std::time::{Duration, Instant};
+
+use crate::failure::Failure;
+use crate::table::{MIB, Table};
+
+/// What an idle gateway may hold, in bytes.
+const AIM: u64 = 12 * MIB;
+
+/// A process that has done nothing for so long is idle.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// After so long it is measured however busy it is.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Measures a gateway that has nothing to do.
+pub(crate) fn idle(pid: u32, table: &mut Table) -> Result<(), Failure> {
+    until_idle(pid)?;
+    table.memory("idle memory, resident", read(pid, "status", "VmRSS:")?, Some(AIM));
+    table.memory("idle memory, proportional", read(pid, "smaps_rollup", "Pss:")?, None);
+    Ok(())
+}
+
+/// Measures what it holds now.
+pub(crate) fn now(figure: &str, pid: u32, table: &mut Table) -> Result<(), Failure> {
+    until_idle(pid)?;
+    table.memory(figure, read(pid, "status", "VmRSS:")?, None);
+    Ok(())
+}
+
+/// The most it ever held.
+pub(crate) fn highest(pid: u32, table: &mut Table) -> Result<(), Failure> {
+    table.memory("memory at its highest", read(pid, "status", "VmHWM:")?, None);
+    Ok(())
+}
+
+/// A field of one of the process's files in `/proc`, in bytes.
+fn read(pid: u32, file: &str, field: &str) -> Result<u64, Failure> {
+    let text = process_file(pid, file)?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.map(|kib| kib * 1024).ok_or_else(|| Failure::Wrong {
+        what: format!("reading {field}"),
+        how: format!("/proc/{pid}/{file} has none"),
+    })
+}
+
+/// Returns once the process has not run on any processor for a while.
+fn until_idle(pid: u32) -> Result<(), Failure> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut before = String::new();
+    loop {
+        // Time on a processor, time waiting for one, and how often: it stands still while the
+        // process sleeps.
+        let mut now = String::new();
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
+        for task in tasks.map_err(Failure::io("the gateway's threads"))?.flatten() {
+            now += &read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        }
+        if now == before || Instant::now() > deadline {
+            return Ok(());
+        }
+        before = now;
+        std::thread::sleep(QUIET);
+    }
+}
+
+fn process_file(pid: u32, file: &str) -> Result<String, Failure> {
+    read_to_string(format!("/proc/{pid}/{file}")).map_err(Failure::io("the gateway's memory"))
+}

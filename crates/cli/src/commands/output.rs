@@ -1,0 +1,97 @@
+//! What a person sees of a run: our own lines, and what the run says, byte for byte.
+
+use std::io::{self, Write};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hatchery_agent::command_line;
+use hatchery_protocol::{
+    AgentId, OutputChunk, OutputStream, RunStatus, RuntimeKind, SpawnAccepted, SpawnResult, Task,
+};
+use serde_json::Value;
+
+use crate::args::SpawnArgs;
+use crate::render;
+
+/// Writes what a person sees of a run, until nobody reads it any more.
+pub(super) struct Output {
+    /// Nobody reads our standard output any more.
+    pub(super) closed: bool,
+    ends_with_line: bool,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self { closed: false, ends_with_line: true }
+    }
+}
+
+impl Output {
+    pub(super) fn spawning(&mut self, agent: &AgentId, runtime: RuntimeKind) {
+        self.line(&format!("Spawning agent '{agent}' with runtime '{runtime}'..."));
+    }
+
+    /// Where no agent was named, which one it is becomes known with the receipt.
+    pub(super) fn accepted(&mut self, args: &SpawnArgs, receipt: &SpawnAccepted) {
+        if args.agent.is_none() {
+            self.spawning(&receipt.agent_id, receipt.runtime);
+        }
+        self.line(&format!("Agent spawned successfully in session {}", receipt.session_id));
+    }
+
+    pub(super) fn executing(&mut self, receipt: &SpawnAccepted, task: &Task) {
+        self.line(&format!("[{}] Executing task: {}", receipt.session_id, command_line(task)));
+    }
+
+    pub(super) fn chunk(&mut self, chunk: OutputChunk) {
+        let exact = chunk.base64.and_then(|exact| STANDARD.decode(exact).ok());
+        let bytes = exact.unwrap_or_else(|| chunk.text.into_bytes());
+        match chunk.stream {
+            OutputStream::Stdout => self.write(&bytes),
+            OutputStream::Stderr => {
+                if io::stderr().lock().write_all(&bytes).is_err() {
+                    tracing::debug!("nobody reads standard error");
+                }
+            }
+        }
+    }
+
+    pub(super) fn ended(&mut self, args: &SpawnArgs, result: &SpawnResult, payload: &Value) {
+        if args.json {
+            return render::json(payload);
+        }
+        if !self.ends_with_line {
+            self.write(b"\n");
+        }
+        let session = &result.session_id;
+        match (result.status, result.exit_code) {
+            (RunStatus::Ok | RunStatus::Failed, Some(code)) => {
+                self.line(&format!("[{session}] Task completed. Exit code: {code}"));
+                if code != 0 && args.runtime == RuntimeKind::Isolated {
+                    eprintln!(
+                        "hatchery: an isolated run has no network and a home of its own; --runtime local has yours"
+                    );
+                }
+            }
+            (RunStatus::Ok, None) => self.line(&format!("[{session}] Task completed.")),
+            (status, _) => {
+                let cause = result.error.as_deref().unwrap_or("no cause was given");
+                eprintln!("hatchery: [{session}] Task {status}: {cause}");
+            }
+        }
+    }
+
+    fn line(&mut self, text: &str) {
+        self.write(text.as_bytes());
+        self.write(b"\n");
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let Some(&last) = bytes.last() else { return };
+        self.ends_with_line = last == b'\n';
+        let mut stdout = io::stdout().lock();
+        if !self.closed && stdout.write_all(bytes).and_then(|()| stdout.flush()).is_err() {
+            self.closed = true;
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The program as people meet it: the real binary, real processes, real sockets, real SQLite.
+//! One test binary, so that it is linked once.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod acp_interop;
+mod bad_frames;
+mod bad_input;
+mod dependencies;
+mod home;
+mod runtimes;
+mod spawn;
+mod tickets;
+mod wire;
