@@ -50,7 +50,12 @@ pub(crate) async fn attach(purpose: Purpose) -> Result<Attached, Failure> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(stream) = reach(&state.socket())? {
-            return Ok(Attached { client: Client::greet(stream, None).await?, host: None });
+            match Client::greet(stream, None).await {
+                Ok(client) => return Ok(Attached { client, host: None }),
+                // It ended just now, between the knock and the greeting.
+                Err(Failure::Disconnected) if Instant::now() < deadline => {}
+                Err(failure) => return Err(failure),
+            }
         }
         if purpose == Purpose::Run {
             logging::to_file(&state)?;

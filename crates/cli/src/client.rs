@@ -92,8 +92,8 @@ impl Client {
                 Some(Line::Complete(line)) => return Ok(serde_json::from_slice(&line)?),
                 Some(Line::TooLong) => return Err(Failure::Disconnected),
                 None => {
-                    let read = self.stream.read_buf(self.frames.incoming()).await;
-                    if read.map_err(Failure::system("reading from the gateway"))? == 0 {
+                    // A reset is an end like any other.
+                    if self.stream.read_buf(self.frames.incoming()).await.unwrap_or(0) == 0 {
                         return Err(Failure::Disconnected);
                     }
                 }

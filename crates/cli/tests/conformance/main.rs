@@ -5,6 +5,7 @@
 mod acp_interop;
 mod bad_frames;
 mod bad_input;
+mod crash;
 mod dependencies;
 mod home;
 mod runtimes;
