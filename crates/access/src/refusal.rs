@@ -14,13 +14,11 @@ pub struct Refusal {
     /// A stable name of this refusal, in capitals, for clients and exit codes.
     pub code: &'static str,
     /// The rule or setting that refused.
-    pub rule: String,
+    pub rule: &'static str,
     /// One sentence that names the cause.
     pub message: String,
     /// What to do.
     pub remedy: Remedy,
-    /// After how many milliseconds the same request may succeed, where waiting helps.
-    pub retry_after_ms: Option<u64>,
     /// Particulars for the journal and the log that a caller must not see.
     pub log_only: Option<String>,
 }
@@ -48,17 +46,16 @@ impl Refusal {
     /// A refusal for lack of authority.
     pub fn forbidden(
         code: &'static str,
-        rule: impl Into<String>,
+        rule: &'static str,
         message: impl Into<String>,
         remedy: Remedy,
     ) -> Self {
         Self {
             class: ErrorCode::Forbidden,
             code,
-            rule: rule.into(),
+            rule,
             message: message.into(),
             remedy,
-            retry_after_ms: None,
             log_only: None,
         }
     }
@@ -90,8 +87,8 @@ impl From<Refusal> for WireError {
             code: refusal.class,
             message: refusal.message,
             details: Some(details),
-            retryable: refusal.retry_after_ms.map(|_| true),
-            retry_after_ms: refusal.retry_after_ms,
+            retryable: None,
+            retry_after_ms: None,
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use biscuit_auth::builder::{BiscuitBuilder, Term, date, fact, int, string};
 use biscuit_auth::datalog::RunLimits;
 use biscuit_auth::{AuthorizerBuilder, Biscuit, KeyPair, error};
-use hatchery_protocol::{ErrorCode, RunId, Scope};
+use hatchery_protocol::{RunId, Scope};
 
 use crate::{Caller, Grant, Refusal, Remedy};
 
@@ -252,7 +252,6 @@ impl From<TicketRefusal> for Refusal {
             ),
         };
         Self::forbidden(refusal.code(), "ticket door", message, Remedy::Advice(advice.to_owned()))
-            .in_class(ErrorCode::Forbidden)
     }
 }
 

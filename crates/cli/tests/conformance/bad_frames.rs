@@ -195,11 +195,6 @@ fn unknown_and_wrong_params_are_refused() {
         ("sessions.spawn", spawn(json!({"cwd": "/a\u{0}b"})), "cannot work in"),
         ("sessions.spawn", spawn(json!({"callerCwd": "/no/such/place"})), "cannot work in"),
         ("sessions.spawn", spawn(json!({"runTimeoutSeconds": -1})), "-1"),
-        ("health", json!({"verbose": true}), "verbose"),
-        ("agents.list", json!({"verbose": true}), "verbose"),
-        ("config.get", json!({"verbose": true}), "verbose"),
-        ("gateway.status", json!({"verbose": true}), "verbose"),
-        ("gateway.stop", json!({"later": true}), "later"),
     ] {
         refused(&wire.ask(method, params), clue);
     }

@@ -8,6 +8,8 @@ mod bad_input;
 mod crash;
 mod dependencies;
 mod home;
+mod limits;
+mod looking;
 mod runtimes;
 mod spawn;
 mod tickets;

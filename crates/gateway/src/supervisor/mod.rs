@@ -324,7 +324,7 @@ impl Supervisor {
         let event = Event::Refused {
             caller: caller.to_owned(),
             code: refusal.code.to_owned(),
-            rule: refusal.rule.clone(),
+            rule: refusal.rule.to_owned(),
             subject: subject.to_owned(),
         };
         self.store.append(now, vec![Entry::Event(event)], Box::new(|_| {}));
