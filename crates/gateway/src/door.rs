@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hatchery_access::{LocalPeer, LocalPlace, Proof, Refusal, admit};
-use hatchery_protocol::{Frame, Response, WireError};
+use hatchery_access::{LocalPeer, LocalPlace, Proof, Refusal, Remedy, admit};
+use hatchery_protocol::{ErrorCode, Frame, Response, WireError};
 use hatchery_sandbox::{Ancestry, keeper_above};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::UCred;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::connection;
 use crate::gateway::Shared;
@@ -16,6 +17,9 @@ use crate::outbox::encode;
 
 /// How long the door rests when no connection can be taken (no descriptors left, say).
 const REST: Duration = Duration::from_millis(100);
+
+/// How many connections all runs together may have open.
+pub(crate) const MAX_RUN_CONNECTIONS: usize = 256;
 
 /// Takes connections until the task is ended.
 pub(crate) async fn accept(shared: Arc<Shared>, listener: UnixListener) {
@@ -40,13 +44,33 @@ pub(crate) async fn serve(shared: Arc<Shared>, stream: UnixStream) {
     };
     let peer = describe(&credentials);
     let admitted = admit(&local_peer(&shared, &credentials), nix::unistd::geteuid().as_raw());
+    let admitted = admitted.and_then(|proof| {
+        let room = room_for(&shared, &proof)?;
+        Ok((proof, room))
+    });
     match admitted {
-        Ok(proof) => connection::serve(shared, stream, proof, peer).await,
+        Ok((proof, _room)) => connection::serve(shared, stream, proof, peer).await,
         Err(refusal) => {
             shared.supervisor.note_refusal(&peer, &refusal, "connect");
             turn_away(stream, refusal).await;
         }
     }
+}
+
+/// Runs share a limited number of connections, so that none of them can use up what the owner
+/// needs to come in and stop it.
+fn room_for(shared: &Shared, proof: &Proof) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
+    let Proof::TicketOf(_) = proof else { return Ok(None) };
+    let room = Arc::clone(&shared.run_connections).try_acquire_owned();
+    room.map(Some).map_err(|_| {
+        Refusal::forbidden(
+            "TOO_MANY_CONNECTIONS",
+            "connections of runs",
+            format!("the runs of this gateway have {MAX_RUN_CONNECTIONS} connections open already"),
+            Remedy::Advice("close a connection, or wait for a run to end".to_owned()),
+        )
+        .in_class(ErrorCode::Unavailable)
+    })
 }
 
 /// The process at the other end, by the kernel's word.

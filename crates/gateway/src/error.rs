@@ -25,6 +25,11 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// `gateway.bind` is `tailnet`, and this machine is in none.
+    #[error(
+        "gateway.bind is 'tailnet' and no network interface has an address in 100.64.0.0/10; start Tailscale, or set gateway.bind to 'loopback'"
+    )]
+    NoTailnet,
     /// The state directory cannot be used.
     #[error(
         "cannot write {path}: {source}; make it writable, or choose another place with HATCHERY_STATE_DIR"
@@ -72,7 +77,7 @@ impl StartError {
     #[must_use]
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Port { .. } => 69,
+            Self::Port { .. } | Self::NoTailnet => 69,
             Self::Store(OpenError::Database { .. } | OpenError::Newer { .. })
             | Self::Recovery(_) => 70,
             Self::Directory { .. } | Self::Store(OpenError::Files { .. }) => 73,

@@ -1,6 +1,6 @@
 //! A gateway from start to end.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use hatchery_sandbox::ProcessIdentity;
 use hatchery_store::Store;
-use tokio::net::UnixStream;
-use tokio::sync::watch;
+use tokio::net::{TcpListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 
 use crate::clock::now_ms;
@@ -64,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) hosted: bool,
     pub(crate) address: Option<SocketAddr>,
     pub(crate) started_at_ms: u64,
+    /// Room for connections of runs.
+    pub(crate) run_connections: Arc<Semaphore>,
     tcp_accepted: AtomicU64,
     stop: watch::Sender<bool>,
     closing: watch::Sender<bool>,
@@ -119,6 +121,7 @@ impl Gateway {
             hosted,
             address,
             started_at_ms: now_ms(),
+            run_connections: Arc::new(Semaphore::new(door::MAX_RUN_CONNECTIONS)),
             tcp_accepted: AtomicU64::new(0),
             stop: watch::Sender::new(false),
             closing: watch::Sender::new(false),
@@ -200,16 +203,16 @@ impl Gateway {
     }
 }
 
-async fn listen(config: &Config) -> Result<tokio::net::TcpListener, StartError> {
+async fn listen(config: &Config) -> Result<TcpListener, StartError> {
     let port = config.gateway.port;
-    let addresses: Vec<SocketAddr> = match config.gateway.bind {
-        Bind::Loopback | Bind::Auto | Bind::Tailnet => {
-            vec![SocketAddr::from(([127, 0, 0, 1], port))]
-        }
-        Bind::Lan => vec![SocketAddr::from(([0, 0, 0, 0], port))],
-        Bind::Custom(address) => vec![SocketAddr::new(address, port)],
+    let address = match config.gateway.bind {
+        Bind::Loopback | Bind::Auto => IpAddr::from(Ipv4Addr::LOCALHOST),
+        Bind::Lan => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        Bind::Tailnet => http::tailnet_address().ok_or(StartError::NoTailnet)?,
+        Bind::Custom(address) => address,
     };
-    http::listen(&addresses).await.map_err(|source| StartError::Port { port, source })
+    let listener = TcpListener::bind(SocketAddr::new(address, port)).await;
+    listener.map_err(|source| StartError::Port { port, source })
 }
 
 /// The lines people look for in a log when a spawn or a pairing puzzles them.

@@ -1,7 +1,7 @@
 //! The TCP listener: signs of life over HTTP.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,9 +31,16 @@ const CONNECTION_LIMIT: Duration = Duration::from_secs(60);
 /// How long the listener rests when no connection can be taken.
 const REST: Duration = Duration::from_millis(100);
 
-/// Listens on the first of `addresses` that can be had.
-pub(crate) async fn listen(addresses: &[SocketAddr]) -> std::io::Result<TcpListener> {
-    TcpListener::bind(addresses).await
+/// This machine's address in a Tailscale network: the first of 100.64.0.0/10.
+pub(crate) fn tailnet_address() -> Option<IpAddr> {
+    let addresses = nix::ifaddrs::getifaddrs().ok()?;
+    let ipv4 = addresses.filter_map(|interface| Some(interface.address?.as_sockaddr_in()?.ip()));
+    ipv4.map(Ipv4Addr::from).find(is_carrier_grade).map(IpAddr::from)
+}
+
+fn is_carrier_grade(address: &Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    first == 100 && (64..128).contains(&second)
 }
 
 /// Serves HTTP until the task is ended.
@@ -85,4 +92,24 @@ async fn ready(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let broken = shared.supervisor.load().journal_broken;
     let status = if broken { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     (status, Json(json!({"ready": !broken})))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::is_carrier_grade;
+
+    #[test]
+    fn a_tailnet_address_is_one_of_100_64_0_0_slash_10() {
+        for (address, expected) in [
+            ([100, 63, 255, 255], false),
+            ([100, 64, 0, 0], true),
+            ([100, 127, 255, 255], true),
+            ([100, 128, 0, 0], false),
+            ([10, 64, 0, 0], false),
+        ] {
+            assert_eq!(is_carrier_grade(&Ipv4Addr::from(address)), expected, "{address:?}");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! The settings in force, read again when a file has changed.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hatchery_spawn::Policy;
@@ -65,7 +67,20 @@ impl Current {
         // Taken first: a change while reading is then seen at the next look.
         let fingerprint = sources.fingerprint();
         let config = Config::load(sources)?;
-        let policy = Arc::new(policy(&config));
+        let mut policy = policy(&config);
+        for agent in policy.agents.values_mut() {
+            agent.workspace = agent.workspace.as_deref().map(usable);
+        }
+        let policy = Arc::new(policy);
         Ok(Self { fingerprint, config: Arc::new(config), policy })
     }
+}
+
+/// A configured workspace as the kernel sees it, made where it is missing. What cannot be made is
+/// left as it stands: a run that wants it says why it cannot start.
+fn usable(workspace: &Path) -> PathBuf {
+    if let Err(error) = fs::create_dir_all(workspace) {
+        tracing::warn!("the workspace {} cannot be made: {error}", workspace.display());
+    }
+    fs::canonicalize(workspace).unwrap_or_else(|_| workspace.to_owned())
 }

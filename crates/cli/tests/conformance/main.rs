@@ -7,6 +7,7 @@ mod bad_frames;
 mod bad_input;
 mod crash;
 mod dependencies;
+mod gateway_life;
 mod home;
 mod limits;
 mod looking;
