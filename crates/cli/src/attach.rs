@@ -121,7 +121,9 @@ fn reach(socket: &Path) -> Result<Option<UnixStream>, Failure> {
     match hatchery_gateway::connect(socket) {
         Ok(stream) => Ok(Some(stream)),
         Err(error) => match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
+            io::ErrorKind::NotFound
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::ConnectionRefused => Ok(None),
             _ => Err(Failure::system("connecting to the gateway")(error)),
         },
     }

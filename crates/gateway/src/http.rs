@@ -34,8 +34,9 @@ const REST: Duration = Duration::from_millis(100);
 /// This machine's address in a Tailscale network: the first of 100.64.0.0/10.
 pub(crate) fn tailnet_address() -> Option<IpAddr> {
     let addresses = nix::ifaddrs::getifaddrs().ok()?;
-    let ipv4 = addresses.filter_map(|interface| Some(interface.address?.as_sockaddr_in()?.ip()));
-    ipv4.map(Ipv4Addr::from).find(is_carrier_grade).map(IpAddr::from)
+    let mut ipv4 =
+        addresses.filter_map(|interface| Some(interface.address?.as_sockaddr_in()?.ip()));
+    ipv4.find(is_carrier_grade).map(IpAddr::from)
 }
 
 fn is_carrier_grade(address: &Ipv4Addr) -> bool {

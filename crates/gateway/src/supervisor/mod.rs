@@ -21,7 +21,7 @@ use hatchery_protocol::{
 use hatchery_spawn::{Command, Effect, Event, Run, SpawnRequest, State, decide, effects};
 use hatchery_store::{CommitError, Entry, Store};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
 use crate::asker::Asker;
@@ -174,6 +174,7 @@ impl Supervisor {
                 break;
             }
         }
+        self.settled().await;
         Ok(tree.into_iter().map(|(_, session)| session).collect())
     }
 
@@ -347,7 +348,7 @@ impl Supervisor {
         }
     }
 
-    /// Returns once no run is live.
+    /// Returns once no run is live, and the ends of all of them are durable and told.
     pub(crate) async fn idle(&self) {
         let mut ends = self.ends.subscribe();
         while !self.core().state.is_empty() {
@@ -355,6 +356,17 @@ impl Supervisor {
                 return;
             }
         }
+        self.settled().await;
+    }
+
+    /// Returns once all that has happened so far is durable and told to whoever watches: the
+    /// state knows of things a moment before the journal does.
+    async fn settled(&self) {
+        let (tell, told) = oneshot::channel::<()>();
+        // The journal keeps its order, so what follows this comes after everything before it. The
+        // end of the sender is the word that is waited for.
+        self.store.append(now_ms(), Vec::new(), Box::new(move |_| drop(tell)));
+        drop(told.await);
     }
 
     /// A connection is gone, and everything that was to be said on it was said or has no reader.

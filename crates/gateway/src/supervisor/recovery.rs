@@ -48,6 +48,8 @@ impl Supervisor {
         if let Err(refusal) = self.command(&Command::Recover { said }) {
             tracing::error!("interrupted runs could not be marked: {refusal}");
         }
+        // Whoever looks next must not find them running.
+        self.settled().await;
         Ok(())
     }
 }

@@ -20,7 +20,8 @@ use self::session::Session;
 use self::turn::{Turn, task};
 use super::peer::{Connection, Peer, Role, connect};
 use super::rpc::{
-    INVALID_PARAMS, INVALID_REQUEST, Incoming, METHOD_NOT_FOUND, NOT_FOUND, RequestId, RpcError,
+    INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, Incoming, METHOD_NOT_FOUND, NOT_FOUND,
+    RequestId, RpcError,
 };
 use super::wire::{
     AUTHENTICATE, AuthenticateParams, CANCEL, CANCEL_REQUEST, CancelParams, CancelRequestParams,
@@ -74,8 +75,6 @@ struct Agent {
     peer: Peer,
     config: Arc<AgentSide>,
     sessions: HashMap<String, Session>,
-    /// How many sessions there have been. Ids mean something within the connection only.
-    opened: u64,
     /// How many turns there have been, for the ids of their commands.
     begun: u64,
     /// Running turns, and answers on their way.
@@ -85,7 +84,7 @@ struct Agent {
 impl Agent {
     fn new(peer: Peer, config: AgentSide) -> Self {
         let config = Arc::new(config);
-        Self { peer, config, sessions: HashMap::new(), opened: 0, begun: 0, tasks: JoinSet::new() }
+        Self { peer, config, sessions: HashMap::new(), begun: 0, tasks: JoinSet::new() }
     }
 
     async fn take(&mut self, incoming: Incoming) {
@@ -164,8 +163,13 @@ impl Agent {
                 format!("`cwd` must be an absolute path of a directory, not {}", cwd.display());
             return Err(RpcError::new(INVALID_PARAMS, why));
         }
-        self.opened += 1;
-        let id = format!("hatchery-{}", self.opened);
+        // Clients keep ids for longer than a connection lasts, and take those of two processes
+        // for one session when they are the same.
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            RpcError::new(INTERNAL_ERROR, format!("the system gives no random numbers: {error}"))
+        })?;
+        let id = uuid::Builder::from_random_bytes(bytes).into_uuid().to_string();
         self.sessions.insert(id.clone(), Session::new(cwd));
         Ok(json!({ "sessionId": id }))
     }

@@ -62,6 +62,13 @@ impl Client {
 }
 
 #[tokio::test]
+async fn no_two_sessions_share_an_id_not_even_those_of_two_processes() {
+    let (mut one, mut other) = (Client::start(), Client::start());
+    let ids = [one.new_session().await, one.new_session().await, other.new_session().await];
+    assert_eq!(std::collections::HashSet::from(ids).len(), 3);
+}
+
+#[tokio::test]
 async fn whatever_version_is_asked_for_the_answer_is_1() {
     let mut client = Client::start();
     for version in [1, 0, 2, 99] {
