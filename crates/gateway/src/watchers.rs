@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hatchery_protocol::{
     EventFrame, Frame, OutputChunk, OutputStream, Response, RunId, RunStatus, SessionId,
-    SpawnResult, event,
+    SpawnResult, WireError, event,
 };
 use hatchery_spawn::{Outcome, Run};
 use serde_json::json;
@@ -95,6 +95,14 @@ impl Watchers {
         let payload = serde_json::to_value(result).unwrap_or_default();
         for watcher in self.by_run.remove(&run.id).unwrap_or_default() {
             watcher.outbox.answer(Response::ok(watcher.request, payload.clone()), Share::None);
+        }
+    }
+
+    /// Tells a run's watchers that its end could not be kept.
+    pub(crate) fn lost(&mut self, run: &RunId, error: &WireError) {
+        for watcher in self.by_run.remove(run).unwrap_or_default() {
+            let response = Response::error(watcher.request, error.clone());
+            watcher.outbox.answer(response, Share::None);
         }
     }
 

@@ -27,7 +27,10 @@ pub(crate) fn run(tail: usize, follow: bool) -> Result<ExitCode, Failure> {
         Err(error) => return Err(Failure::system("opening the log")(error)),
     };
     print_last(&mut log, tail).map_err(Failure::system("reading the log"))?;
-    while follow {
+    if !follow {
+        return Ok(ExitCode::SUCCESS);
+    }
+    loop {
         print_new(&mut log).map_err(Failure::system("reading the log"))?;
         thread::sleep(LOOK_EVERY);
         if moved_on(&path, &log)? {
@@ -35,7 +38,6 @@ pub(crate) fn run(tail: usize, follow: bool) -> Result<ExitCode, Failure> {
             log = BufReader::new(File::open(&path).map_err(Failure::system("opening the log"))?);
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn print_last(log: &mut BufReader<File>, count: usize) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! Ends that nobody planned: crashes, Ctrl-C, callers that vanish, and whole trees stopped.
 
-use std::process::Child;
+use std::process::{Child, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -195,4 +195,47 @@ fn commands_without_a_gateway_share_the_one_that_the_first_hosts() {
     assert_eq!(second.stderr, "", "{second:?}");
     assert!(second.stdout.contains("\ntwo\n"), "{second:?}");
     assert_eq!(home.sessions().len(), 3);
+}
+
+/// A gateway whose files cannot grow beyond this many blocks of 512 bytes, as on a full disk.
+fn start_on_a_full_disk(home: &Home, blocks: u32) -> Child {
+    let hatchery = home.command(&[]);
+    let line = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" gateway run --port 0");
+    let mut command = std::process::Command::new("/bin/sh");
+    command.arg("-c").arg(line).arg(hatchery.get_program());
+    command.env_clear().envs(hatchery.get_envs().filter_map(|(k, v)| Some((k, v?))));
+    command.current_dir(home.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+#[test]
+fn a_full_disk_is_said_and_nothing_is_promised_that_is_not_kept() {
+    let home = Home::new();
+    let mut gateway = start_on_a_full_disk(&home, 800);
+    wait_until("the gateway is up", || home.run(&["gateway", "status"]).status == 0);
+    let mut accepted = Vec::new();
+    let refused = loop {
+        let said = home.run(&["spawn", "--json", "--", "head -c 100000 /dev/zero | tr '\\0' x"]);
+        match said.json()["sessionId"].as_str() {
+            Some(session) if said.status == 0 => accepted.push(session.to_owned()),
+            _ => break said,
+        }
+        assert!(accepted.len() < 50, "the disk never filled up");
+    };
+    assert_eq!(refused.status, 1, "{refused:?}");
+    assert!(!accepted.is_empty());
+    let status = home.ask(&["gateway", "status"]);
+    assert_eq!(status["journal"], "broken", "{status}");
+    assert_eq!(status["runs"]["live"], 0, "{status}");
+    let again = home.run(&["spawn", "--", "true"]);
+    assert_eq!(again.status, 1, "{again:?}");
+    signal(pid_of(&gateway), Signal::SIGTERM);
+    assert!(gateway.wait().unwrap().success());
+
+    // With room again, everything that was accepted is there and nothing is left half-way.
+    let sessions = home.sessions();
+    for session in &accepted {
+        assert!(sessions.contains(&(session.clone(), "ok".to_owned())), "{session}: {sessions:?}");
+    }
+    assert!(sessions.iter().all(|(_, status)| status != "running"), "{sessions:?}");
+    assert_eq!(home.run(&["spawn", "--", "true"]).status, 0);
 }

@@ -45,8 +45,8 @@ pub(crate) struct Supervisor {
     pub(crate) settings: Settings,
     launcher: Launcher,
     tasks: Handle,
-    /// Counts the ends of runs and connections, so that whoever waits for one looks again.
-    ends: watch::Sender<u64>,
+    /// Counts what has happened, so that whoever waits for something looks again.
+    changes: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -87,7 +87,7 @@ impl Supervisor {
             settings,
             launcher,
             tasks: Handle::current(),
-            ends: watch::Sender::new(0),
+            changes: watch::Sender::new(0),
         })
     }
 
@@ -168,9 +168,9 @@ impl Supervisor {
         };
         self.command(&Command::Kill { caller: caller.clone(), session })
             .inspect_err(|refusal| self.note_refusal(&caller.describe(), refusal, "kill"))?;
-        let mut ends = self.ends.subscribe();
+        let mut changes = self.changes.subscribe();
         while tree.iter().any(|(run, _)| self.core().state.get(run).is_some()) {
-            if ends.changed().await.is_err() {
+            if changes.changed().await.is_err() {
                 break;
             }
         }
@@ -222,9 +222,10 @@ impl Supervisor {
             afterwards(outcome.clone());
             match &outcome {
                 Ok(()) => supervisor.publish(&events, &ended),
-                Err(error) => supervisor.journal_broke(error),
+                Err(error) => supervisor.journal_broke(error, &ended),
             }
             supervisor.perform(&events);
+            supervisor.changes.send_modify(|count| *count += 1);
         };
         self.store.append(now, entries, Box::new(after_commit));
     }
@@ -252,10 +253,6 @@ impl Supervisor {
                 Event::RunAnnounced { .. } | Event::Refused { .. } => {}
             }
         }
-        drop(core);
-        if !ended.is_empty() {
-            self.ends.send_modify(|count| *count += 1);
-        }
     }
 
     /// What the outside world has to do. After a failed commit only what takes away is done.
@@ -276,8 +273,12 @@ impl Supervisor {
 
     /// The journal takes nothing any more, so nothing new can be promised and what is going on
     /// cannot be kept: everything is stopped.
-    fn journal_broke(&self, error: &CommitError) {
+    fn journal_broke(&self, error: &CommitError, ended: &[Run]) {
         let mut core = self.core();
+        for run in ended {
+            let refusal = unavailable("JOURNAL_UNAVAILABLE", error);
+            core.watchers.lost(&run.id, &refusal.into());
+        }
         if !core.journal_broken {
             tracing::error!("{error}");
             core.journal_broken = true;
@@ -340,7 +341,7 @@ impl Supervisor {
     pub(crate) fn load(&self) -> Load {
         let core = self.core();
         Load {
-            live: core.state.runs().count(),
+            live: if core.is_idle() { 0 } else { core.state.runs().count() },
             at_work: core.state.at_work(),
             queued: core.state.queue().len(),
             connections: core.watchers.connection_count(),
@@ -350,9 +351,9 @@ impl Supervisor {
 
     /// Returns once no run is live, and the ends of all of them are durable and told.
     pub(crate) async fn idle(&self) {
-        let mut ends = self.ends.subscribe();
-        while !self.core().state.is_empty() {
-            if ends.changed().await.is_err() {
+        let mut changes = self.changes.subscribe();
+        while !self.core().is_idle() {
+            if changes.changed().await.is_err() {
                 return;
             }
         }
@@ -372,14 +373,14 @@ impl Supervisor {
     /// A connection is gone, and everything that was to be said on it was said or has no reader.
     pub(crate) fn connection_ended(&self, connection: u64) {
         self.core().watchers.disconnected(connection);
-        self.ends.send_modify(|count| *count += 1);
+        self.changes.send_modify(|count| *count += 1);
     }
 
     /// Returns once no connection is open.
     pub(crate) async fn disconnected(&self) {
-        let mut ends = self.ends.subscribe();
+        let mut changes = self.changes.subscribe();
         while self.load().connections > 0 {
-            if ends.changed().await.is_err() {
+            if changes.changed().await.is_err() {
                 return;
             }
         }
@@ -409,6 +410,11 @@ impl Supervisor {
 }
 
 impl Core {
+    /// Whether nothing is going on. What a broken journal did not take never began.
+    fn is_idle(&self) -> bool {
+        self.state.is_empty() || (self.journal_broken && self.tasks.is_empty())
+    }
+
     fn release(&mut self, run: &RunId) {
         self.grants.remove(run);
         self.keepers.retain(|_, of_run| of_run != run);
