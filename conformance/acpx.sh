@@ -37,6 +37,11 @@ started() {
   echo "$pid"
 }
 
+parent() { sed -n 's/^PPid:\t//p' "/proc/$1/status"; }
+
+# The agent that runs a command: between the two is the command's keeper.
+agent_of() { parent "$(parent "$1")"; }
+
 acpx_greets_us() {
   json exec 'true' >messages
   holds 'answers[0].result.protocolVersion === 1' <messages
@@ -147,8 +152,7 @@ acpx_survives_the_end_of_the_agent() {
   acpx sessions new
   json prompt 'echo $$ >started; exec sleep 1000' >messages 2>errors &
   pid=$(started)
-  agent=$(json status | "$node" -p 'JSON.parse(fs.readFileSync(0)).pid')
-  agent=$(pgrep --parent "$agent" --full ' agent$')
+  agent=$(agent_of "$pid")
   kill -KILL "$agent"
   fails wait $!
   gone "$agent" "$pid"
@@ -156,13 +160,15 @@ acpx_survives_the_end_of_the_agent() {
 }
 
 acpx_closes_a_session() {
-  local pid
+  local pid agent owner
   mkfifo started
   acpx sessions new
   json prompt 'echo $$ >started; exec sleep 1000' >messages 2>errors &
   pid=$(started)
-  owner=$(json status | "$node" -p 'JSON.parse(fs.readFileSync(0)).pid')
-  agent=$(pgrep --parent "$owner" --full ' agent$')
+  agent=$(agent_of "$pid")
+  owner=$(parent "$agent")
+  # acpx means the same process.
+  json status | holds "frames[0].pid === $owner"
   acpx sessions close
   gone "$pid" "$agent" "$owner"
 }
@@ -180,7 +186,7 @@ acpx_is_killed() {
 acpx_has_had_enough() {
   local pid
   mkfifo started
-  fails json --timeout 1 exec 'echo $$ >started; exec sleep 1000' >messages &
+  fails json --timeout 5 exec 'echo $$ >started; exec sleep 1000' >messages &
   pid=$(started)
   wait $!
   gone "$pid"

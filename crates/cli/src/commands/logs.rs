@@ -18,13 +18,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(tail: usize, follow: bool) -> Result<ExitCode, Failure> {
     let path = environment::state_directory()?.log();
-    let mut log = match File::open(&path) {
-        Ok(file) => BufReader::new(file),
-        Err(error) if error.kind() == ErrorKind::NotFound && !follow => {
-            render::line("Nothing has been logged yet");
-            return Ok(ExitCode::SUCCESS);
-        }
-        Err(error) => return Err(Failure::system("opening the log")(error)),
+    let Some(mut log) = open(&path, follow)? else {
+        render::line("Nothing has been logged yet");
+        return Ok(ExitCode::SUCCESS);
     };
     print_last(&mut log, tail).map_err(Failure::system("reading the log"))?;
     if !follow {
@@ -35,7 +31,19 @@ pub(crate) fn run(tail: usize, follow: bool) -> Result<ExitCode, Failure> {
         thread::sleep(LOOK_EVERY);
         if moved_on(&path, &log)? {
             print_new(&mut log).map_err(Failure::system("reading the log"))?;
-            log = BufReader::new(File::open(&path).map_err(Failure::system("opening the log"))?);
+            log = open(&path, true)?.unwrap_or(log);
+        }
+    }
+}
+
+/// Opens the log; where there is none yet, waits for it or gives nothing.
+fn open(path: &Path, wait: bool) -> Result<Option<BufReader<File>>, Failure> {
+    loop {
+        match File::open(path) {
+            Ok(file) => return Ok(Some(BufReader::new(file))),
+            Err(error) if error.kind() == ErrorKind::NotFound && wait => thread::sleep(LOOK_EVERY),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Failure::system("opening the log")(error)),
         }
     }
 }
