@@ -17,10 +17,10 @@ use crate::failure::Failure;
 use crate::logging;
 
 /// How long another gateway's start, or another command's look, is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether it is done.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The program as the kernel knows it: right also after the file was replaced by a newer one.
 pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -28,7 +28,7 @@ pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 /// A connection to a gateway, and the gateway itself where this process hosts it.
 pub(crate) struct Attached {
     pub(crate) client: Client,
-    host: Option<Gateway>,
+    pub(crate) host: Option<Gateway>,
 }
 
 /// What a gateway is wanted for.
@@ -146,6 +146,7 @@ impl Attached {
             );
             tokio::select! {
                 () = gateway.idle() => {}
+                () = gateway.asked_to_stop() => {}
                 () = told_to_end() => {}
             }
         }
@@ -161,5 +162,13 @@ async fn told_to_end() {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// Returns once the gateway that this process hosts is told to end; never where it hosts none.
+pub(crate) async fn host_told_to_end(host: Option<&Gateway>) {
+    match host {
+        Some(gateway) => gateway.asked_to_stop().await,
+        None => std::future::pending().await,
     }
 }

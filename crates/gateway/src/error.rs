@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use hatchery_store::{OpenError, ReadError};
+use hatchery_store::{CommitError, OpenError, ReadError};
 
 use crate::config::ConfigError;
 use crate::lock::{Holder, LockError};
@@ -49,6 +49,9 @@ pub enum StartError {
     /// What the last life left behind cannot be read.
     #[error("what the last gateway left behind cannot be read: {0}")]
     Recovery(#[from] ReadError),
+    /// What the last life left behind cannot be put in order.
+    #[error(transparent)]
+    Journal(#[from] CommitError),
 }
 
 fn already(holder: Option<&Holder>) -> String {
@@ -79,7 +82,8 @@ impl StartError {
         match self {
             Self::Port { .. } | Self::NoTailnet => 69,
             Self::Store(OpenError::Database { .. } | OpenError::Newer { .. })
-            | Self::Recovery(_) => 70,
+            | Self::Recovery(_)
+            | Self::Journal(_) => 70,
             Self::Directory { .. } | Self::Store(OpenError::Files { .. }) => 73,
             Self::AlreadyRunning(_) => 75,
             Self::Config(_) => 78,

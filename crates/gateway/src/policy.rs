@@ -59,6 +59,7 @@ fn agent(config: &Config, entry: &AgentEntry) -> AgentPolicy {
             .clone()
             .or_else(|| defaults.model.clone())
             .unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
+        subagent_model: entry.subagents.model.clone(),
         workspace: entry.workspace.clone().or_else(|| defaults.workspace.clone()),
         harness: entry.acp_command().map(<[String]>::to_vec),
         allow_agents: match allowed {

@@ -64,8 +64,8 @@ pub struct HelloOk {
     pub version: String,
     /// What the caller may do.
     pub scopes: Vec<Scope>,
-    /// The methods this connection may call.
+    /// The methods the gateway has; what a caller may do of them follows from its scopes.
     pub methods: Vec<String>,
-    /// The events this connection may get.
+    /// The events the gateway has.
     pub events: Vec<String>,
 }

@@ -29,7 +29,7 @@ pub(crate) fn admit(
         RuntimeKind::Acp => settings.harness.clone(),
         RuntimeKind::Local | RuntimeKind::Isolated => None,
     };
-    let model = choose_model(request, settings, harness.is_some())?;
+    let model = choose_model(policy, request, settings, harness.is_some())?;
     let workspace = choose_workspace(request, settings)?;
     let lineage = lineage(state, &request.caller)?;
     let kind = match request.runtime {
@@ -163,6 +163,7 @@ fn check_sessions(
 }
 
 fn choose_model(
+    policy: &Policy,
     request: &SpawnRequest,
     settings: &AgentPolicy,
     has_harness: bool,
@@ -173,7 +174,10 @@ fn choose_model(
         (Some(model), true) => refuse(model, "the agent's own command chooses its model"),
         (None, true) => Ok("harness".to_owned()),
         (asked, false) => {
-            let model = asked.as_ref().unwrap_or(&settings.model);
+            let requester =
+                request.caller.grant().and_then(|grant| policy.agents.get(grant.agent()));
+            let given = requester.and_then(|requester| requester.subagent_model.as_ref());
+            let model = asked.as_ref().or(given).unwrap_or(&settings.model);
             if model == SHELL_MODEL {
                 Ok(model.clone())
             } else {

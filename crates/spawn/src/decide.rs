@@ -141,10 +141,23 @@ fn spawn(
         return Err(SpawnRefusal::ShuttingDown);
     }
     let run = admit(state, policy, request, now_ms)?;
-    let starts_now = state.queue().is_empty() && state.at_work() < policy.max_concurrent;
-    let starting = starts_now.then(|| Event::RunStarting { run: run.id.clone() });
+    // A parent lends its slot with its first child.
+    let lends = run.parent().is_some_and(|parent| state.children_of(parent) == 0);
+    let taken = state.slots_taken().saturating_sub(u32::from(lends));
+    let waiting = state.queue().iter().chain(std::iter::once(&run.id));
+    let starting = give_slots(policy, taken, waiting);
     let accepted = Event::RunAccepted { run: Box::new(run) };
     Ok(std::iter::once(accepted).chain(starting).collect())
+}
+
+/// The slots that are not taken go to those that wait longest.
+fn give_slots<'a>(
+    policy: &Policy,
+    taken: u32,
+    waiting: impl Iterator<Item = &'a RunId>,
+) -> Vec<Event> {
+    let free = usize::try_from(policy.max_concurrent.saturating_sub(taken)).unwrap_or(usize::MAX);
+    waiting.take(free).map(|run| Event::RunStarting { run: run.clone() }).collect()
 }
 
 /// A run may stop what stands below it, and nothing else; the owner may stop everything.
@@ -172,10 +185,13 @@ fn ended(
     let outcome = ending.clone().outcome(live.stopping.as_ref(), now_ms);
     let still_there = |run: &RunId| state.get(run).is_some_and(|above| above.stopping.is_none());
     let mut events = finish(live, &survivor(live, still_there), outcome);
-    // The slots that are free go to those that wait longest.
-    let free = policy.max_concurrent.saturating_sub(state.at_work().saturating_sub(1));
-    let next = state.queue().iter().take(usize::try_from(free).unwrap_or(usize::MAX));
-    events.extend(next.map(|run| Event::RunStarting { run: run.clone() }));
+    let gives_back = state.children_of(&live.run.id) == 0;
+    let takes_back = live.run.parent().is_some_and(|parent| {
+        state.children_of(parent) == 1
+            && state.get(parent).is_some_and(|above| above.phase != Phase::Queued)
+    });
+    let taken = (state.slots_taken() + u32::from(takes_back)).saturating_sub(u32::from(gives_back));
+    events.extend(give_slots(policy, taken, state.queue().iter()));
     events
 }
 

@@ -38,6 +38,8 @@ pub struct Policy {
 pub struct AgentPolicy {
     /// Its model.
     pub model: String,
+    /// The model of the sub-agents its runs start, where one is configured.
+    pub subagent_model: Option<String>,
     /// Its workspace, where one is configured.
     pub workspace: Option<PathBuf>,
     /// The external command that speaks ACP; `None` is the built-in agent.

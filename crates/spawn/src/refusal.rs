@@ -190,7 +190,7 @@ impl SpawnRefusal {
             Self::WouldLeaveIsolation { .. } => advice(
                 "use --runtime isolated here, or start the outer run with --runtime local".to_owned(),
             ),
-            Self::ModelUnusable { .. } => advice("leave --model out, or use builtin/shell".to_owned()),
+            Self::ModelUnusable { .. } => advice("leave --model out, or set the agent's model to builtin/shell".to_owned()),
             Self::CallerEnding(_) | Self::ShuttingDown => {
                 advice("start it again from a run that lives on, or from the terminal".to_owned())
             }

@@ -16,8 +16,11 @@ pub struct State {
     by_session: BTreeMap<SessionId, RunId>,
     /// How many live children each run has; no entry means none.
     children: BTreeMap<RunId, u32>,
-    /// How many runs hold a slot.
+    /// How many runs have been started and are not over.
     at_work: u32,
+    /// How many of those have lent their slot: they have live children, for whom they wait or
+    /// could wait. If they kept it, a full house of waiting parents would never empty.
+    lent: u32,
 }
 
 /// A run that is not over.
@@ -86,7 +89,11 @@ impl State {
 
     fn accept(&mut self, run: &Run) {
         if let Some(parent) = run.parent() {
-            *self.children.entry(parent.clone()).or_default() += 1;
+            let children = self.children.entry(parent.clone()).or_default();
+            *children += 1;
+            if *children == 1 && is_at_work(self.live.get(parent)) {
+                self.lent += 1;
+            }
         }
         self.queue.push_back(run.id.clone());
         self.by_session.insert(run.session.clone(), run.id.clone());
@@ -100,7 +107,12 @@ impl State {
         self.by_session.remove(&live.run.session);
         match live.phase {
             Phase::Queued => self.queue.retain(|queued| queued != run),
-            Phase::Starting | Phase::Running => self.at_work = self.at_work.saturating_sub(1),
+            Phase::Starting | Phase::Running => {
+                self.at_work -= 1;
+                if self.children.contains_key(run) {
+                    self.lent -= 1;
+                }
+            }
         }
         if let Some(parent) = live.run.parent()
             && let Some(count) = self.children.get_mut(parent)
@@ -108,6 +120,9 @@ impl State {
             *count -= 1;
             if *count == 0 {
                 self.children.remove(parent);
+                if is_at_work(self.live.get(parent)) {
+                    self.lent -= 1;
+                }
             }
         }
     }
@@ -141,10 +156,17 @@ impl State {
         self.children.get(run).copied().unwrap_or(0)
     }
 
-    /// How many runs hold a slot.
+    /// How many runs have been started and are not over.
     #[must_use]
     pub fn at_work(&self) -> u32 {
         self.at_work
+    }
+
+    /// How many slots are taken: by the runs at work without live children. A parent whose last
+    /// child ends has its slot back at once, so for a while there can be more than are given out.
+    #[must_use]
+    pub fn slots_taken(&self) -> u32 {
+        self.at_work - self.lent
     }
 
     /// The accepted runs without a slot, the oldest first.
@@ -152,4 +174,8 @@ impl State {
     pub fn queue(&self) -> &VecDeque<RunId> {
         &self.queue
     }
+}
+
+fn is_at_work(live: Option<&LiveRun>) -> bool {
+    live.is_some_and(|live| live.phase != Phase::Queued)
 }

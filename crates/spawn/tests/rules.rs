@@ -18,6 +18,7 @@ fn agent(name: &str) -> AgentId {
 fn settings() -> AgentPolicy {
     AgentPolicy {
         model: "builtin/shell".to_owned(),
+        subagent_model: None,
         workspace: None,
         harness: None,
         allow_agents: AllowAgents::Only(BTreeSet::new()),
@@ -76,6 +77,10 @@ impl World {
         for event in &events {
             self.state.apply(event);
         }
+        // Slots are given out up to the limit and never beyond it.
+        if events.iter().any(|event| matches!(event, Event::RunStarting { .. })) {
+            assert!(self.state.slots_taken() <= self.policy.max_concurrent);
+        }
         self.events.extend(events.iter().cloned());
         Ok(events)
     }
@@ -106,6 +111,11 @@ impl World {
     fn end(&mut self, name: &str, exit_code: i32) -> Vec<Event> {
         let ending = Ending { exit_code: Some(exit_code), ..Ending::default() };
         self.play(&Command::Ended { run: RunId::new(name.to_owned()), ending }).unwrap()
+    }
+
+    fn is_at_work(&self, name: &str) -> bool {
+        let live = self.state.get(&RunId::new(name.to_owned()));
+        live.is_some_and(|live| live.phase != Phase::Queued)
     }
 
     fn somebody_at_work(&self) -> Option<String> {
@@ -153,6 +163,28 @@ fn the_longest_waiting_run_gets_the_slot_that_falls_free() {
     }
     let events = world.end("b", 0);
     assert_eq!(events.last(), Some(&Event::RunStarting { run: RunId::new("d".into()) }));
+}
+
+#[test]
+fn parents_that_wait_for_their_children_never_fill_the_house() {
+    let mut world = World::new(Policy { max_concurrent: 1, max_spawn_depth: 5, ..policy() });
+    world.spawn_named("d1").unwrap();
+    world.spawn_named("patient").unwrap();
+    for depth in 1..5 {
+        let events = world.spawn_below(&format!("d{depth}"), &format!("d{}", depth + 1)).unwrap();
+        // Whoever waits longest is first, also before a child.
+        let first = if depth == 1 { "patient" } else { "nobody" };
+        let started = |name: &str| kinds(&events).contains(&("run_starting", name.to_owned()));
+        assert_eq!(started("patient"), first == "patient");
+        assert_eq!(started(&format!("d{}", depth + 1)), depth > 1);
+        if depth == 1 {
+            world.end("patient", 0);
+        }
+    }
+    for depth in (1..=5).rev() {
+        world.end(&format!("d{depth}"), 0);
+    }
+    assert_eq!(world.state, State::default());
 }
 
 #[test]
@@ -255,6 +287,12 @@ fn other_refusals_name_their_setting() {
     let model = SpawnRequest { model: Some("gpt".into()), ..request("a", Caller::Owner) };
     assert_eq!(World::new(policy()).spawn(model).unwrap_err().code(), "MODEL_UNUSABLE");
 
+    let mut other_model = policy();
+    other_model.agents.get_mut(&agent("main")).unwrap().subagent_model = Some("gpt".to_owned());
+    let mut world = World::new(other_model);
+    world.spawn_named("p").unwrap();
+    assert_eq!(world.spawn_below("p", "c").unwrap_err().code(), "MODEL_UNUSABLE");
+
     let late = SpawnRequest { shutting_down: true, ..request("a", Caller::Owner) };
     assert_eq!(World::new(policy()).spawn(late).unwrap_err(), SpawnRefusal::ShuttingDown);
 
@@ -319,7 +357,7 @@ fn a_result_goes_to_the_nearest_run_that_lives_on() {
 
 #[test]
 fn stopping_a_run_stops_everything_below_it_and_nothing_else() {
-    let mut world = World::new(Policy { max_spawn_depth: 3, ..policy() });
+    let mut world = World::new(Policy { max_spawn_depth: 3, max_concurrent: 1, ..policy() });
     world.spawn_named("a").unwrap();
     world.spawn_below("a", "b").unwrap();
     world.spawn_named("other").unwrap();
@@ -435,7 +473,8 @@ proptest! {
                     prop_assert!(world.spawn_named(&name(spawned)).is_ok());
                     spawned += 1;
                 }
-                Step::SpawnBelow(parent) if world.state.get(&RunId::new(name(parent))).is_some() => {
+                // A run that waits for its slot has no process that could ask for anything.
+                Step::SpawnBelow(parent) if world.is_at_work(&name(parent)) => {
                     if world.spawn_below(&name(parent), &name(spawned)).is_ok() {
                         spawned += 1;
                     }
@@ -460,14 +499,13 @@ proptest! {
                 }
                 Step::ShutDown => prop_assert!(world.play(&Command::ShutDown).is_ok()),
             }
-            prop_assert!(world.state.at_work() <= world.policy.max_concurrent);
             for live in world.state.runs() {
                 prop_assert!(live.run.depth() <= world.policy.max_spawn_depth);
                 prop_assert!(world.state.children_of(&live.run.id) <= world.policy.max_children_per_agent);
             }
             // A slot is never idle while somebody waits for it.
             let waiting = world.state.queue().len();
-            prop_assert!(waiting == 0 || world.state.at_work() == world.policy.max_concurrent);
+            prop_assert!(waiting == 0 || world.state.slots_taken() >= world.policy.max_concurrent);
         }
         // Everything that still works comes to its end; nobody is left waiting.
         while let Some(name) = world.somebody_at_work() {

@@ -104,9 +104,10 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         self.jobs = None;
-        if let Some(writer) = self.writer.take()
-            && writer.join().is_err()
-        {
+        let Some(writer) = self.writer.take() else { return };
+        // What follows from a commit may hold the last reference to the store. The writer then
+        // cannot wait for itself; it ends by itself once this returns.
+        if writer.thread().id() != thread::current().id() && writer.join().is_err() {
             // The writer has panicked; its panic message is on stderr already.
         }
     }

@@ -171,6 +171,28 @@ fn after_a_failed_commit_nothing_is_taken_any_more() {
 }
 
 #[test]
+fn the_last_reference_may_go_with_what_follows_a_commit() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = std::sync::Arc::new(open(directory.path()));
+    let (tell, told) = channel();
+    let last = std::sync::Arc::clone(&store);
+    let (go, wait) = channel::<()>();
+    store.append(
+        1,
+        Vec::new(),
+        Box::new(move |_| {
+            // Until this is the last reference.
+            wait.recv().unwrap();
+            drop(last);
+            tell.send(()).unwrap();
+        }),
+    );
+    drop(store);
+    go.send(()).unwrap();
+    assert_eq!(told.recv(), Ok(()));
+}
+
+#[test]
 fn a_result_is_announced_once_however_often_it_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());

@@ -49,6 +49,13 @@ fn row(agent: &Value) -> Vec<String> {
 fn allow(agent: &AgentId, list: &str, as_json: bool) -> Result<ExitCode, Failure> {
     let list = if list == "subagents" { AllowList::Subagents } else { AllowList::Acp };
     let path = environment::sources(Flags::default())?.hatchery_json;
+    let config = environment::config()?;
+    if list == AllowList::Acp && config.acp.allowed_agents.is_empty() {
+        // An empty list allows every known agent; a list with one name must not shut them out.
+        for known in config.agents.entries.into_keys().chain([AgentId::main()]) {
+            allow_agent(&path, list, &known)?;
+        }
+    }
     let (added, file) = match allow_agent(&path, list, agent)? {
         Changed::Added(file) => (true, file),
         Changed::AlreadyThere(file) => (false, file),

@@ -3,12 +3,13 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use hatchery_gateway::config::Flags;
-use hatchery_gateway::{Doors, Gateway, Options, StateDirectory};
+use hatchery_gateway::config::{Flags, Sources};
+use hatchery_gateway::{Doors, Gateway, Options, StartError, StateDirectory};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 
 use crate::args::ListenArgs;
-use crate::attach::THIS_PROGRAM;
+use crate::attach::{LOOK_EVERY, PATIENCE, THIS_PROGRAM};
 use crate::environment;
 use crate::failure::Failure;
 use crate::logging;
@@ -37,6 +38,29 @@ pub(crate) fn run_in_front(listen: ListenArgs, background: bool) -> Result<ExitC
     outcome
 }
 
+/// Starts the gateway. A lock without an open door belongs to a command that only looks, or to a
+/// gateway that is ending, and is waited for; a gateway that serves is not.
+async fn start(state: &StateDirectory, sources: &Sources<'static>) -> Result<Gateway, StartError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let started = Gateway::start(Options {
+            state_directory: state.clone(),
+            sources: sources.clone(),
+            program: THIS_PROGRAM.into(),
+            doors: Doors::All,
+        });
+        match started.await {
+            Err(StartError::AlreadyRunning(_))
+                if Instant::now() < deadline
+                    && hatchery_gateway::connect(&state.socket()).is_err() =>
+            {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 async fn serve(
     state: StateDirectory,
     listen: ListenArgs,
@@ -50,13 +74,7 @@ async fn serve(
         logging::to_file_and_terminal(&state)?;
     }
     let flags = Flags { port: listen.port, bind: listen.bind };
-    let gateway = Gateway::start(Options {
-        state_directory: state,
-        sources: environment::sources(flags)?,
-        program: THIS_PROGRAM.into(),
-        doors: Doors::All,
-    })
-    .await?;
+    let gateway = start(&state, &environment::sources(flags)?).await?;
     if background {
         let port = gateway.address().map_or(0, |address| address.port());
         // A parent that does not wait is no reason to end.

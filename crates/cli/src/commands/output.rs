@@ -69,7 +69,7 @@ impl Output {
                 self.line(&format!("[{session}] Task completed. Exit code: {code}"));
                 if code != 0 && args.runtime == RuntimeKind::Isolated {
                     eprintln!(
-                        "hatchery: an isolated run has no network and a home of its own; --runtime local has yours"
+                        "hatchery: an isolated run has no network, and its directory for a home; --runtime local has yours"
                     );
                 }
             }

@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::background;
 use super::output::Output;
 use crate::args::{ListenArgs, SpawnArgs};
-use crate::attach::{Attached, Purpose, attach, attach_to_running};
+use crate::attach::{Attached, Purpose, attach, attach_to_running, host_told_to_end};
 use crate::client::outcome;
 use crate::environment;
 use crate::exit;
@@ -128,6 +128,11 @@ async fn watch(
                     leave(attached, receipt.as_ref());
                     return Ok(Watched::Detached);
                 }
+                stopping = true;
+                cancel(attached, receipt.as_ref()).await?;
+                continue;
+            }
+            () = host_told_to_end(attached.host.as_ref()), if !stopping => {
                 stopping = true;
                 cancel(attached, receipt.as_ref()).await?;
                 continue;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 pub enum Bind {
     /// This machine only. Also spelled `localhost`, `127.0.0.1` and `::1`.
     Loopback,
-    /// Every interface. Also spelled `0.0.0.0` and `::`.
+    /// Every interface, over IPv4. Also spelled `0.0.0.0`; `::` adds IPv6.
     Lan,
     /// Whatever fits the machine.
     Auto,
@@ -43,7 +43,7 @@ impl FromStr for Bind {
             _ => {}
         }
         match text.parse::<IpAddr>() {
-            Ok(ip) if ip.is_unspecified() => Ok(Self::Lan),
+            Ok(ip) if ip == Ipv4Addr::UNSPECIFIED => Ok(Self::Lan),
             Ok(ip) if ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST => Ok(Self::Loopback),
             Ok(ip) => Ok(Self::Custom(ip)),
             Err(_) => Err(UnknownBind(text.to_owned())),

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hatchery_access::{Caller, Grant, Permit, Proof, Refusal, Remedy, TicketOffice, Write};
+use hatchery_access::{Caller, Permit, Proof, Refusal, Remedy, TicketOffice, Write};
 use hatchery_agent::Cancel;
 use hatchery_protocol::{
     ErrorCode, RunId, RunStatus, RuntimeKind, SessionId, SpawnAccepted, SpawnParams,
@@ -53,13 +53,15 @@ pub(crate) struct Supervisor {
 struct Core {
     state: State,
     tickets: TicketOffice,
-    grants: BTreeMap<RunId, Grant>,
+    /// Who started each live run.
+    callers: BTreeMap<RunId, Caller>,
     tasks: BTreeMap<RunId, RunTasks>,
     keepers: BTreeMap<i32, RunId>,
     watchers: Watchers,
     refusals: RefusalLog,
     shutting_down: bool,
-    journal_broken: bool,
+    /// Why the journal takes nothing any more, once it does not.
+    journal_error: Option<CommitError>,
 }
 
 /// What goes on for a run at work.
@@ -127,6 +129,9 @@ impl Supervisor {
         let now = now_ms();
         let caller = request.caller.clone();
         let mut core = self.core();
+        if let Some(error) = &core.journal_error {
+            return Err(unavailable("JOURNAL_UNAVAILABLE", error));
+        }
         request.shutting_down = core.shutting_down;
         let decided = decide(&core.state, &policy, &Command::Spawn(Box::new(request)), now);
         let events = match decided {
@@ -140,7 +145,7 @@ impl Supervisor {
         };
         for event in &events {
             if let Event::RunAccepted { run } = event {
-                core.grants.insert(run.id.clone(), run.grant(&caller, &policy, now));
+                core.callers.insert(run.id.clone(), caller.clone());
                 if stream {
                     core.watchers.watch(run.id.clone(), asker.watcher());
                 }
@@ -259,7 +264,7 @@ impl Supervisor {
     fn perform(self: &Arc<Self>, events: &[Event]) {
         for effect in events.iter().filter_map(effects) {
             match effect {
-                Effect::Start(run) if !self.core().journal_broken => self.start(&run),
+                Effect::Start(run) if self.core().journal_error.is_none() => self.start(&run),
                 Effect::Start(_) => {}
                 Effect::Stop(run) => {
                     if let Some(tasks) = self.core().tasks.get(&run) {
@@ -273,16 +278,15 @@ impl Supervisor {
 
     /// The journal takes nothing any more, so nothing new can be promised and what is going on
     /// cannot be kept: everything is stopped.
-    fn journal_broke(&self, error: &CommitError, ended: &[Run]) {
+    pub(super) fn journal_broke(&self, error: &CommitError, ended: &[Run]) {
         let mut core = self.core();
         for run in ended {
             let refusal = unavailable("JOURNAL_UNAVAILABLE", error);
             core.watchers.lost(&run.id, &refusal.into());
         }
-        if !core.journal_broken {
+        if core.journal_error.is_none() {
             tracing::error!("{error}");
-            core.journal_broken = true;
-            core.shutting_down = true;
+            core.journal_error = Some(error.clone());
             for tasks in core.tasks.values() {
                 tasks.cancel.cancel();
             }
@@ -345,7 +349,7 @@ impl Supervisor {
             at_work: core.state.at_work(),
             queued: core.state.queue().len(),
             connections: core.watchers.connection_count(),
-            journal_broken: core.journal_broken,
+            journal_broken: core.journal_error.is_some(),
         }
     }
 
@@ -412,11 +416,11 @@ impl Supervisor {
 impl Core {
     /// Whether nothing is going on. What a broken journal did not take never began.
     fn is_idle(&self) -> bool {
-        self.state.is_empty() || (self.journal_broken && self.tasks.is_empty())
+        self.state.is_empty() || (self.journal_error.is_some() && self.tasks.is_empty())
     }
 
     fn release(&mut self, run: &RunId) {
-        self.grants.remove(run);
+        self.callers.remove(run);
         self.keepers.retain(|_, of_run| of_run != run);
         for helper in self.tasks.remove(run).into_iter().flat_map(|tasks| tasks.helpers) {
             helper.abort();

@@ -8,7 +8,7 @@ use hatchery_protocol::{OutputStream, RunId, SessionId};
 use hatchery_runtime::Observer;
 use hatchery_sandbox::ProcessIdentity;
 use hatchery_spawn::{Command, ProcessMark, Run};
-use hatchery_store::{Entry, KEPT_OUTPUT_BYTES};
+use hatchery_store::{CommitError, Entry, KEPT_OUTPUT_BYTES};
 use tokio::sync::Semaphore;
 
 use super::Supervisor;
@@ -97,7 +97,10 @@ impl Observer for RunObserver {
             bytes,
         };
         let supervisor = Arc::clone(&self.supervisor);
-        let afterwards = move |_| supervisor.core().watchers.output(&piece, &share);
+        let afterwards = move |durable: Result<(), CommitError>| match durable {
+            Ok(()) => supervisor.core().watchers.output(&piece, &share),
+            Err(error) => supervisor.journal_broke(&error, &[]),
+        };
         self.supervisor.store.append(now_ms(), entries, Box::new(afterwards));
     }
 }

@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use hatchery_sandbox::{ProcessIdentity, reap};
 use hatchery_spawn::{Command, Event, LastWords};
-use hatchery_store::ReadError;
 
 use super::Supervisor;
+use crate::error::StartError;
 
-/// How long what was left behind may take to end before it is killed.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long what was left behind may take to end before it is killed: longer than a keeper's own
+/// patience with its tree.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 impl Supervisor {
     /// Makes sure that nothing of the last life still runs, and marks what was going on then as
     /// interrupted. Called once, before any door opens.
-    pub(crate) async fn recover(self: &Arc<Self>) -> Result<(), ReadError> {
+    pub(crate) async fn recover(self: &Arc<Self>) -> Result<(), StartError> {
         let left_over = self.store.interrupted_runs()?;
         if left_over.is_empty() {
             return Ok(());
@@ -50,6 +51,9 @@ impl Supervisor {
         }
         // Whoever looks next must not find them running.
         self.settled().await;
-        Ok(())
+        match self.core().journal_error.clone() {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
     }
 }

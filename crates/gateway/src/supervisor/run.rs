@@ -11,6 +11,7 @@ use hatchery_spawn::{Command, Ending, Run};
 
 use super::observer::RunObserver;
 use super::{RunTasks, Supervisor};
+use crate::clock::now_ms;
 
 impl Supervisor {
     /// Starts a run that has its slot.
@@ -24,7 +25,9 @@ impl Supervisor {
             // the authority to start anything.
             if live.stopping.is_some() {
                 cancel.cancel();
-            } else if let Some(grant) = core.grants.get(id).cloned() {
+            } else if let Some(caller) = core.callers.get(id) {
+                // Derived only now: the time its tickets are good for begins with its start.
+                let grant = run.grant(caller, &self.settings.policy(), now_ms());
                 core.tickets.open(grant);
             }
             let tasks = RunTasks { cancel: cancel.clone(), helpers: Vec::new() };

@@ -42,7 +42,7 @@ fn every_spelling_of_an_address_to_listen_on_is_known() {
         ("::1", Bind::Loopback),
         ("lan", Bind::Lan),
         ("0.0.0.0", Bind::Lan),
-        ("::", Bind::Lan),
+        ("::", Bind::Custom("::".parse().unwrap())),
         ("auto", Bind::Auto),
         ("tailnet", Bind::Tailnet),
         ("192.168.1.5", Bind::Custom(ip("192.168.1.5"))),
