@@ -98,6 +98,11 @@ impl Watchers {
         }
     }
 
+    /// Lets go of the watchers of runs that never began.
+    pub(crate) fn keep_only(&mut self, began: impl Fn(&RunId) -> bool) {
+        self.by_run.retain(|run, _| began(run));
+    }
+
     /// Tells a run's watchers that its end could not be kept.
     pub(crate) fn lost(&mut self, run: &RunId, error: &WireError) {
         for watcher in self.by_run.remove(run).unwrap_or_default() {

@@ -210,7 +210,7 @@ fn start_on_a_full_disk(home: &Home, blocks: u32) -> Child {
 #[test]
 fn a_full_disk_is_said_and_nothing_is_promised_that_is_not_kept() {
     let home = Home::new();
-    let mut gateway = start_on_a_full_disk(&home, 800);
+    let mut gateway = start_on_a_full_disk(&home, 4_000);
     wait_until("the gateway is up", || home.run(&["gateway", "status"]).status == 0);
     let mut accepted = Vec::new();
     let refused = loop {

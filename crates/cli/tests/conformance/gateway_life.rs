@@ -407,3 +407,15 @@ fn a_path_too_long_for_a_socket_works() {
         }
     }
 }
+
+#[test]
+fn a_gateway_that_a_command_hosts_can_be_stopped_like_any_other() {
+    let home = Home::new();
+    let command = home.begin(&["spawn", "--", "echo $$ > going; sleep 1000"]);
+    let pid: i32 = home.wait_for_file("going").parse().unwrap();
+    let stopped = home.run(&["gateway", "stop"]);
+    assert_eq!(stopped.status, 0, "{stopped:?}");
+    assert!(!is_alive(pid));
+    let said = Said::from(command.wait_with_output().unwrap());
+    assert_eq!(said.status, 130, "{said:?}");
+}

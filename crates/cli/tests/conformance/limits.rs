@@ -218,3 +218,26 @@ fn the_deadline_may_stand_in_the_settings_and_be_lifted_by_the_command() {
     let said = home.run(&["spawn", "--timeout", "0", "--", "sleep 1.2; echo done"]);
     assert_eq!((said.status, said.lines()[3].as_str()), (0, "done"), "{said:?}");
 }
+
+#[test]
+fn parents_that_wait_for_their_children_do_not_block_each_other() {
+    let home = Home::with_config(
+        "{ agents: { defaults: { subagents: { maxSpawnDepth: 3, maxConcurrent: 1 } } } }",
+        "",
+    );
+    let line = "hatchery spawn -- 'hatchery spawn -- echo from the third'";
+    let said = home.run(&["spawn", "--", line]);
+    assert_eq!(said.status, 0, "{said:?}");
+    assert!(said.stdout.contains("\nfrom the third\n"), "{said:?}");
+}
+
+#[test]
+fn the_first_agent_on_an_empty_list_shuts_nobody_out() {
+    let home = Home::with_config("{ agents: { entries: { writer: {} } } }", "");
+    let as_agent = |agent: &str| {
+        home.run(&["spawn", "--agent", agent, "--runtime", "acp", "--", "true"]).status
+    };
+    assert_eq!([as_agent("main"), as_agent("writer"), as_agent("new")], [0, 0, 7]);
+    assert_eq!(home.run(&["agents", "allow", "new"]).status, 0);
+    assert_eq!([as_agent("main"), as_agent("writer"), as_agent("new")], [0, 0, 0]);
+}

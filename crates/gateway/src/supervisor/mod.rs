@@ -287,6 +287,8 @@ impl Supervisor {
         if core.journal_error.is_none() {
             tracing::error!("{error}");
             core.journal_error = Some(error.clone());
+            let Core { watchers, tasks, .. } = &mut *core;
+            watchers.keep_only(|run| tasks.contains_key(run));
             for tasks in core.tasks.values() {
                 tasks.cancel.cancel();
             }
