@@ -100,11 +100,14 @@ async fn read_frames(
         };
         // The semaphore is never closed, so this always gives a permit.
         let Ok(permit) = Arc::clone(&open).acquire_owned().await else { return };
+        let share = Share::Of(Arc::new(permit));
+        if request.method != Method::SessionsKill.name() {
+            dispatch(shared, &caller, request, &outbox, share).await;
+            continue;
+        }
+        // The one request that takes as long as a run takes to end: others must not wait for it.
         let (shared, outbox, caller) = (Arc::clone(shared), outbox.clone(), Arc::clone(&caller));
-        tokio::spawn(async move {
-            let share = Share::Of(Arc::new(permit));
-            dispatch(&shared, &caller, request, &outbox, share).await;
-        });
+        tokio::spawn(async move { dispatch(&shared, &caller, request, &outbox, share).await });
     }
 }
 

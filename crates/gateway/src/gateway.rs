@@ -111,6 +111,10 @@ impl Gateway {
             Doors::Within => None,
         };
         let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        // Before any run: a process that kills its keeper must not become a stranger to us.
+        if let Err(error) = hatchery_sandbox::adopt_orphans() {
+            tracing::warn!("orphans of killed keepers cannot be adopted: {error}");
+        }
         let store = Store::open(state.path(), now_ms())?;
         let launcher = Launcher::new(options.program, &state);
         let supervisor = Supervisor::new(store, settings, launcher);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use command_fds::{CommandFdExt, FdMapping};
 
+use crate::adoption::Keepers;
 use crate::control::CONTROL_FD;
 use crate::identity::ProcessIdentity;
 use crate::keeper::Instructions;
@@ -104,13 +105,17 @@ impl KeeperCommand {
         ours.set_nonblocking(true).map_err(StartError::Process)?;
         let control = tokio::net::UnixStream::from_std(ours).map_err(StartError::Process)?;
 
+        let mut keepers = Keepers::lock();
         let mut child = command.spawn().map_err(StartError::from_spawn)?;
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+        let pid = pid.ok_or(StartError::NoProc)?;
+        keepers.add(pid);
+        drop(keepers);
         // Not waited for yet, so its number is still its own even if it has ended.
-        let identity = child
-            .id()
-            .and_then(|pid| i32::try_from(pid).ok())
-            .and_then(ProcessIdentity::of)
-            .ok_or(StartError::NoProc)?;
+        let identity = ProcessIdentity::of(pid).ok_or_else(|| {
+            Keepers::lock().remove(pid);
+            StartError::NoProc
+        })?;
         let piped = || StartError::Process(io::ErrorKind::BrokenPipe.into());
         Ok(Tree {
             stdin: child.stdin.take(),

@@ -8,6 +8,7 @@
 //! This crate knows processes and descriptors. It never knows runs, agents or tickets' content,
 //! and decides nothing about who may start what.
 
+mod adoption;
 mod ancestry;
 mod command;
 mod control;
@@ -22,6 +23,7 @@ mod stopper;
 mod ticket;
 mod tree;
 
+pub use adoption::adopt_orphans;
 pub use ancestry::{Ancestry, keeper_above};
 pub use command::{CommandSpec, KeeperCommand, Network, StartError, Stdin};
 pub use descriptor::{Share, inherited_descriptor};

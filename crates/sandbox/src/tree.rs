@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
+use crate::adoption::{Keepers, end_adopted};
 use crate::control;
 use crate::ending::Ending;
 use crate::identity::ProcessIdentity;
@@ -94,6 +95,7 @@ impl KeeperHandle {
         }
         // An error here means that somebody else collected the exit status: it is gone as well.
         self.child.wait().await.ok();
+        Keepers::lock().remove(self.identity.pid);
         self.ending.insert(ending).clone()
     }
 
@@ -113,15 +115,16 @@ impl KeeperHandle {
         }
     }
 
-    // Somebody killed the keeper itself. What it kept has gone to the system's reaper, but still
-    // carries the keeper's session, whose number stays taken while our child is not waited for.
+    // Somebody killed the keeper itself. What it kept has come to us, or gone to the system's
+    // reaper where we do not adopt; much of it still carries the keeper's session, whose number
+    // stays taken while our child is not waited for.
     async fn end_the_orphans(&self) {
         const PAUSE: Duration = Duration::from_millis(10);
         const ROUNDS: usize = 100;
         let mut sessions = HashSet::from([self.identity.pid]);
         for _ in 0..ROUNDS {
             let family = proc::session_family(&mut sessions, self.identity.pid);
-            if family.is_empty() {
+            if end_adopted() == 0 && family.is_empty() {
                 return;
             }
             for process in &family {

@@ -6,7 +6,7 @@ use hatchery_spawn::Event;
 use hatchery_store::Store;
 use serde_json::Value;
 
-use crate::home::{Home, Said};
+use crate::home::{Home, Said, is_alive};
 
 const DEEP: &str = "{ agents: { defaults: { subagents: { maxSpawnDepth: 2 } } } }";
 
@@ -181,6 +181,31 @@ fn show(home: &Home) -> Value {
         .output()
         .unwrap();
     Said::from(output).json()
+}
+
+#[test]
+fn a_child_that_kills_its_keeper_dies_and_never_becomes_the_owner() {
+    for runtime in ["local", "isolated"] {
+        let home = Home::new();
+        home.start_gateway();
+        // A daemon in a session of its own, two forks away, that asks as soon as it has no keeper.
+        let daemon = format!(
+            "echo $$ > daemon; while kill -0 $0 2> /dev/null; do :; done; \
+             while :; do {} bare >> answers; done",
+            probe().display()
+        );
+        let line = format!(
+            "(setsid sh -c '{daemon}' $PPID > /dev/null 2>&1 &); \
+             while [ ! -s daemon ]; do :; done; kill -9 $PPID; sleep 1000"
+        );
+        let said = home.run(&["spawn", "--runtime", runtime, "--", &line]);
+        assert_eq!(said.status, 1, "{said:?}");
+        assert!(said.stderr.contains("keeper"), "{said:?}");
+        let daemon: i32 = home.wait_for_file("daemon").parse().unwrap();
+        assert!(!is_alive(daemon), "{runtime}: the daemon outlived its run");
+        let answers = std::fs::read_to_string(home.path().join("answers")).unwrap_or_default();
+        assert!(!answers.contains("hello-ok"), "{runtime}: {answers}");
+    }
 }
 
 #[test]
