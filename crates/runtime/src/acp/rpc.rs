@@ -208,9 +208,9 @@ mod tests {
         let call = call_line(Some(1), "m", &json!({ "text": "a\nb" }));
         assert_eq!(call.iter().filter(|&&byte| byte == b'\n').count(), 1);
         let refusal = answer_line(&RequestId::NONE, &Err(RpcError::new(-1, "a\nb")));
-        assert_eq!(
-            refusal,
-            b"{\"error\":{\"code\":-1,\"message\":\"a\\nb\"},\"id\":null,\"jsonrpc\":\"2.0\"}\n"
-        );
+        assert_eq!(refusal.iter().filter(|&&byte| byte == b'\n').count(), 1);
+        let refusal: serde_json::Value = serde_json::from_slice(&refusal).unwrap();
+        let error = json!({ "code": -1, "message": "a\nb" });
+        assert_eq!(refusal, json!({ "jsonrpc": "2.0", "id": null, "error": error }));
     }
 }
