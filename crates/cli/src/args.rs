@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use hatchery_protocol::{AgentId, RuntimeKind};
 
 /// Agents that hand work to sub-agents, and get the results back.
@@ -44,6 +45,11 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// The built-in agent, speaking ACP on standard input and output, for any ACP client
     Agent,
+    /// Print a script that completes these commands in a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -228,7 +234,8 @@ impl Arguments {
             )
             | Command::Config(ConfigCommand::Show { json, .. }) => *json,
             Command::Gateway(GatewayCommand::Run { .. } | GatewayCommand::Logs { .. })
-            | Command::Agent => false,
+            | Command::Agent
+            | Command::Completions { .. } => false,
         }
     }
 }

@@ -1,8 +1,6 @@
 //! Where this process logs to when it is a gateway.
 
-use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::sync::Once;
 
 use hatchery_gateway::{LogFile, StartError, StateDirectory};
@@ -36,7 +34,7 @@ fn start(writer: BoxMakeWriter) {
 }
 
 fn open(state: &StateDirectory) -> Result<LogFile, Failure> {
-    let refused = |source| StartError::Directory { path: state.log(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(state.path()).map_err(refused)?;
+    let refused = |source| StartError::Directory { path: state.path().to_owned(), source };
+    state.prepare().map_err(refused)?;
     Ok(LogFile::open(&state.log()).map_err(refused)?)
 }

@@ -32,7 +32,7 @@ pub enum StartError {
     NoTailnet,
     /// The state directory cannot be used.
     #[error(
-        "cannot write {path}: {source}; make it writable, or choose another place with HATCHERY_STATE_DIR"
+        "cannot write {path}: {source}; make it yours alone (chmod 700), or choose another place with HATCHERY_STATE_DIR"
     )]
     Directory {
         /// The path.

@@ -101,6 +101,9 @@ impl Gateway {
     /// [`StartError`]: each cause has its own case, sentence and exit status.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let state = options.state_directory;
+        state
+            .prepare()
+            .map_err(|source| StartError::Directory { path: state.path().to_owned(), source })?;
         let mut lock =
             Lock::acquire(&state.lock()).map_err(|error| StartError::lock(&state, error))?;
         let settings = Settings::load(options.sources)?;

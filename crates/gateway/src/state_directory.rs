@@ -1,5 +1,8 @@
 //! Where a gateway keeps its things.
 
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
@@ -44,6 +47,25 @@ impl StateDirectory {
         &self.0
     }
 
+    /// Makes the directory where it is missing, and closes it to everybody else. One that is there
+    /// already, open to others and holding other things, is left alone: it is not ours to close.
+    ///
+    /// # Errors
+    /// When it cannot be made or closed, or should not be.
+    pub fn prepare(&self) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        let mode = fs::metadata(&self.0)?.permissions().mode();
+        if mode & 0o077 == 0 {
+            return Ok(());
+        }
+        let is_ours = self.lock().exists() || fs::read_dir(&self.0)?.next().is_none();
+        if !is_ours {
+            let text = "it is open to others and holds other things";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+        }
+        fs::set_permissions(&self.0, fs::Permissions::from_mode(0o700))
+    }
+
     /// The owner's socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
@@ -66,5 +88,45 @@ impl StateDirectory {
     #[must_use]
     pub fn workspace(&self) -> PathBuf {
         self.0.join("workspace")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    use super::StateDirectory;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_directory_is_closed_only_where_it_is_ours() {
+        let place = tempfile::tempdir().unwrap();
+        let open_one = |name: &str, holds: Option<&str>| {
+            let path = place.path().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            if let Some(file) = holds {
+                fs::write(path.join(file), "").unwrap();
+            }
+            path
+        };
+        let fresh = place.path().join("deep/fresh");
+        for (path, closes) in [
+            (fresh, true),
+            (open_one("empty", None), true),
+            (open_one("used", Some("gateway.lock")), true),
+            (open_one("shared", Some("holiday.jpg")), false),
+        ] {
+            let outcome = StateDirectory::at(path.clone()).prepare();
+            assert_eq!(outcome.is_ok(), closes, "{}", path.display());
+            assert_eq!(mode(&path), if closes { 0o700 } else { 0o755 }, "{}", path.display());
+        }
     }
 }

@@ -116,7 +116,6 @@ impl Drop for Store {
 /// SQLite gives the files it makes beside the database the database's own mode.
 fn make_private(directory: &Path, file: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
     fs::OpenOptions::new().create(true).append(true).mode(0o600).open(file)?;
     fs::set_permissions(file, fs::Permissions::from_mode(0o600))
 }

@@ -13,8 +13,11 @@ mod tree;
 
 use std::process::ExitCode;
 
+use clap::CommandFactory;
+
 use crate::args::{Arguments, Command, GatewayCommand, SessionsCommand};
 use crate::failure::Failure;
+use crate::render;
 
 /// Carries out what the command line says.
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
@@ -33,6 +36,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Gateway(GatewayCommand::Logs { tail, follow }) => logs::run(tail, follow),
         Command::Gateway(command) => within_runtime(background::run(command))?,
         Command::Agent => Ok(agent::serve()),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "hatchery", &mut script);
+            render::line(String::from_utf8_lossy(&script).trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod bad_input;
 mod crash;
 mod dependencies;
 mod gateway_life;
+mod help;
 mod home;
 mod limits;
 mod looking;
