@@ -2,12 +2,14 @@
 //! inside and outside of runs; each answer of the gateway is one line on standard output.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, IoSlice, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hatchery_sandbox::{TICKET_FD, take_ticket};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use serde_json::{Value, json};
 
 fn main() {
@@ -27,6 +29,22 @@ fn main() {
         ["show", file, rest @ ..] => {
             let ticket = std::fs::read_to_string(file).unwrap();
             println!("{}", Connection::open(&socket(rest), Some(ticket.trim())).1);
+        }
+        // Gives a good connection away, to a process outside of every run, and stays.
+        ["give", path] => {
+            let (connection, hello) = Connection::open(&socket(&[]), Some(&take()));
+            let accomplice = UnixStream::connect(path).unwrap();
+            let word = hello.to_string();
+            let gift = [connection.0.get_ref().as_raw_fd()];
+            sendmsg::<()>(
+                accomplice.as_raw_fd(),
+                &[IoSlice::new(word.as_bytes())],
+                &[ControlMessage::ScmRights(&gift)],
+                MsgFlags::empty(),
+                None,
+            )
+            .unwrap();
+            std::thread::park();
         }
         // Comes without a ticket.
         ["bare"] => println!("{}", Connection::open(&socket(&[]), None).1),

@@ -51,6 +51,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, stream: UnixStream, proof: Proof,
         // Nothing can be answered any more.
         _ = &mut writing => {}
         () = shared.closing() => {}
+        // Whoever holds a descriptor of a run's connection has nothing when the run is over.
+        () = authority_ends(&shared, &proof) => {}
     }
     shared.supervisor.with_watchers(|watchers| watchers.silence(number));
     // What stands in the outbox is still written, as long as somebody reads.
@@ -58,6 +60,14 @@ pub(crate) async fn serve(shared: Arc<Shared>, stream: UnixStream, proof: Proof,
         tracing::error!("a connection's writer has panicked");
     }
     shared.supervisor.connection_ended(number);
+}
+
+/// Returns once nobody stands behind the connection any more: its run is over.
+async fn authority_ends(shared: &Shared, proof: &Proof) {
+    match proof {
+        Proof::Given(_) => std::future::pending().await,
+        Proof::TicketOf(run) => shared.supervisor.run_ended(run).await,
+    }
 }
 
 async fn read_frames(

@@ -1,12 +1,16 @@
 //! Sub-agents of sub-agents, and what a child cannot do with the ticket it is given.
 
+use std::io::IoSliceMut;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 
 use hatchery_spawn::Event;
 use hatchery_store::Store;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recv, recvmsg, send};
 use serde_json::Value;
 
-use crate::home::{Home, Said, is_alive};
+use crate::home::{Home, Said, is_alive, wait_until};
 
 const DEEP: &str = "{ agents: { defaults: { subagents: { maxSpawnDepth: 2 } } } }";
 
@@ -181,6 +185,53 @@ fn show(home: &Home) -> Value {
         .output()
         .unwrap();
     Said::from(output).json()
+}
+
+#[test]
+fn a_connection_that_was_given_away_ends_with_its_run() {
+    let home = Home::new();
+    home.start_gateway();
+    let path = home.path().join("accomplice");
+    let accomplice = UnixListener::bind(&path).unwrap();
+    let line = format!("{} give {}", probe().display(), path.display());
+    let receipt = home.run(&["spawn", "--detach", "--json", "--runtime", "local", "--", &line]);
+    let session = receipt.json()["sessionId"].as_str().unwrap().to_owned();
+    let (child, _) = accomplice.accept().unwrap();
+    let given = receive_descriptor(&child);
+
+    let ask = |method: &str| {
+        let request = format!("{{\"type\":\"req\",\"id\":\"2\",\"method\":\"{method}\"}}\n");
+        let mut answer = [0; 4096];
+        match send(given, request.as_bytes(), MsgFlags::MSG_NOSIGNAL) {
+            Ok(_) => {
+                let length = recv(given, &mut answer, MsgFlags::empty()).unwrap_or(0);
+                String::from_utf8_lossy(&answer[..length]).into_owned()
+            }
+            Err(_) => String::new(),
+        }
+    };
+    // As long as the run lives it is the run's, whoever holds it.
+    assert!(ask("health").contains("\"ok\":true"));
+    assert!(ask("gateway.stop").contains("MISSING_SCOPE"));
+    assert_eq!(home.run(&["sessions", "kill", &session]).status, 0);
+    wait_until("the connection is closed", || ask("health").is_empty());
+}
+
+fn receive_descriptor(from: &UnixStream) -> RawFd {
+    let mut word = [0; 4096];
+    let mut space = nix::cmsg_space!([RawFd; 1]);
+    let mut parts = [IoSliceMut::new(&mut word)];
+    let message =
+        recvmsg::<()>(from.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty()).unwrap();
+    let descriptors: Vec<_> = message
+        .cmsgs()
+        .unwrap()
+        .flat_map(|control| match control {
+            ControlMessageOwned::ScmRights(descriptors) => descriptors,
+            _ => Vec::new(),
+        })
+        .collect();
+    descriptors[0]
 }
 
 #[test]

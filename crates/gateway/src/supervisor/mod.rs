@@ -355,6 +355,16 @@ impl Supervisor {
         }
     }
 
+    /// Returns once a run is not live.
+    pub(crate) async fn run_ended(&self, run: &RunId) {
+        let mut changes = self.changes.subscribe();
+        while self.core().state.get(run).is_some() {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Returns once no run is live, and the ends of all of them are durable and told.
     pub(crate) async fn idle(&self) {
         let mut changes = self.changes.subscribe();
