@@ -1,6 +1,7 @@
 //! How things look on a terminal.
 
 use std::io::{self, Write};
+use std::sync::OnceLock;
 
 use comfy_table::{CellAlignment, Table, presets};
 use hatchery_agent::command_line;
@@ -47,7 +48,21 @@ pub(crate) fn moment(ms: u64) -> String {
     let Ok(timestamp) = Timestamp::from_millisecond(ms.cast_signed()) else {
         return "?".to_owned();
     };
-    timestamp.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    timestamp.to_zoned(time_zone().clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// The person's own time zone. Where `TZ` says nothing it stands in one small file; going by its
+/// name instead means walking through all zones there are, which takes longer than all the rest.
+fn time_zone() -> &'static TimeZone {
+    static ZONE: OnceLock<TimeZone> = OnceLock::new();
+    ZONE.get_or_init(|| {
+        if std::env::var_os("TZ").is_some_and(|zone| !zone.is_empty()) {
+            return TimeZone::system();
+        }
+        let file = std::fs::read("/etc/localtime").ok();
+        let zone = file.and_then(|bytes| TimeZone::tzif("local", &bytes).ok());
+        zone.unwrap_or_else(TimeZone::system)
+    })
 }
 
 /// A text field of a JSON object; empty where it is missing.

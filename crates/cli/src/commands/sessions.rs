@@ -39,9 +39,9 @@ async fn list(tree: bool, limit: u32, as_json: bool) -> Result<ExitCode, Failure
         render::json(&answer);
         return Ok(ExitCode::SUCCESS);
     }
-    let sessions = answer["sessions"].as_array().cloned().unwrap_or_default();
+    let sessions = answer["sessions"].as_array().map_or(&[][..], Vec::as_slice);
     let rows = if tree {
-        in_tree_order(&sessions).into_iter().map(|(place, session)| row(place, session)).collect()
+        in_tree_order(sessions).into_iter().map(|(place, session)| row(place, session)).collect()
     } else {
         sessions.iter().map(|session| row(render::text(session, "/sessionId"), session)).collect()
     };
