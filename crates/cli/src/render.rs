@@ -1,6 +1,7 @@
 //! How things look on a terminal.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use comfy_table::{CellAlignment, Table, presets};
@@ -51,16 +52,19 @@ pub(crate) fn moment(ms: u64) -> String {
     timestamp.to_zoned(time_zone().clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// The person's own time zone. Where `TZ` says nothing it stands in one small file; going by its
-/// name instead means walking through all zones there are, which takes longer than all the rest.
+/// The person's own time zone. It stands in one small file, which `TZ` names or the system has
+/// chosen; a search through all zones there are would take longer than all the rest. What is no
+/// file (`TZ=EAST-9`) is for the library to read.
 fn time_zone() -> &'static TimeZone {
     static ZONE: OnceLock<TimeZone> = OnceLock::new();
     ZONE.get_or_init(|| {
-        if std::env::var_os("TZ").is_some_and(|zone| !zone.is_empty()) {
-            return TimeZone::system();
-        }
-        let file = std::fs::read("/etc/localtime").ok();
-        let zone = file.and_then(|bytes| TimeZone::tzif("local", &bytes).ok());
+        let named = std::env::var("TZ").ok().filter(|zone| !zone.is_empty());
+        let file = match named {
+            Some(zone) => Path::new("/usr/share/zoneinfo").join(zone.trim_start_matches(':')),
+            None => PathBuf::from("/etc/localtime"),
+        };
+        let bytes = std::fs::read(file).ok();
+        let zone = bytes.and_then(|bytes| TimeZone::tzif("local", &bytes).ok());
         zone.unwrap_or_else(TimeZone::system)
     })
 }
