@@ -34,7 +34,8 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// slow reader slows down the run it watches.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
-/// How many requests of one connection are worked on at a time; more wait in the socket.
+/// How many requests of one connection may be open, from being read until their answer is written;
+/// more wait in the socket.
 const MAX_OPEN_REQUESTS: usize = 64;
 
 static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
