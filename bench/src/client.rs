@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use hatchery_protocol::{
-    ClientInfo, ConnectParams, Frame, Line, LineBuffer, Method, PROTOCOL_VERSION, Request, Response,
+    ClientInfo, ConnectParams, Frame, Line, LineBuffer, Method, Request, Response,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -27,17 +27,13 @@ impl Client {
     pub(crate) async fn connect(socket: &Path) -> Result<Option<Self>, Failure> {
         let Ok(stream) = hatchery_gateway::connect(socket) else { return Ok(None) };
         let mut client = Self { stream, frames: LineBuffer::new(MAX_FRAME), requests: 0 };
-        let params = ConnectParams {
-            min_protocol: PROTOCOL_VERSION,
-            max_protocol: PROTOCOL_VERSION,
-            client: ClientInfo {
-                id: "bench".to_owned(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                platform: std::env::consts::OS.to_owned(),
-                mode: "cli".to_owned(),
-            },
-            auth: None,
-        };
+        let params = ConnectParams::local(ClientInfo {
+            id: "bench".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            platform: std::env::consts::OS.to_owned(),
+            mode: "cli".to_owned(),
+            ..ClientInfo::default()
+        });
         let id = client.send("connect", &params).await?;
         client.answer_to(&id).await.map(|_| Some(client))
     }

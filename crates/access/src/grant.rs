@@ -20,6 +20,7 @@ pub struct Grant {
     workspace: PathBuf,
     max_descendants: u32,
     expires_at_ms: Option<u64>,
+    of_the_owner: bool,
 }
 
 /// What the supervisor knows of a run for which it derives a grant.
@@ -64,6 +65,7 @@ impl Grant {
                 grant.max_descendants.min(facts.max_descendants)
             }),
             expires_at_ms: earliest(facts.expires_at_ms, above.and_then(|g| g.expires_at_ms)),
+            of_the_owner: parent.is_of_the_owner(),
         }
     }
 
@@ -119,6 +121,12 @@ impl Grant {
     #[must_use]
     pub fn expires_at_ms(&self) -> Option<u64> {
         self.expires_at_ms
+    }
+
+    /// Whether the owner started the tree the run belongs to, and not a device.
+    #[must_use]
+    pub fn is_of_the_owner(&self) -> bool {
+        self.of_the_owner
     }
 
     /// Whether a directory (absolute and resolved) lies within the run's workspace.

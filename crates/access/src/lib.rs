@@ -14,9 +14,9 @@ mod permit;
 mod refusal;
 mod ticket;
 
-pub use caller::Caller;
+pub use caller::{Caller, DeviceCaller, DeviceId};
 pub use grant::{ChildFacts, Grant};
 pub use peer::{LocalPeer, LocalPlace, Proof, admit};
-pub use permit::{Admin, Permit, Read, RequiredScope, Write, authorize};
+pub use permit::{Admin, Approvals, Pairing, Permit, Read, RequiredScope, Write, authorize};
 pub use refusal::{Refusal, Remedy};
 pub use ticket::{Ticket, TicketError, TicketOffice, TicketRefusal};

@@ -27,6 +27,14 @@ pub struct Read;
 #[derive(Clone, Copy, Debug)]
 pub struct Write;
 
+/// Needs [`Scope::Pairing`].
+#[derive(Clone, Copy, Debug)]
+pub struct Pairing;
+
+/// Needs [`Scope::Approvals`].
+#[derive(Clone, Copy, Debug)]
+pub struct Approvals;
+
 /// Needs [`Scope::Admin`].
 #[derive(Clone, Copy, Debug)]
 pub struct Admin;
@@ -37,6 +45,14 @@ impl RequiredScope for Read {
 
 impl RequiredScope for Write {
     const SCOPE: Scope = Scope::Write;
+}
+
+impl RequiredScope for Pairing {
+    const SCOPE: Scope = Scope::Pairing;
+}
+
+impl RequiredScope for Approvals {
+    const SCOPE: Scope = Scope::Approvals;
 }
 
 impl RequiredScope for Admin {
@@ -51,18 +67,13 @@ impl<S> Permit<S> {
     }
 }
 
-/// Decides whether a caller may do what `S` stands for. Admin covers everything, write covers
-/// read (OpenClaw protocol §3).
+/// Decides whether a caller may do what `S` stands for: whether one of its scopes
+/// [covers](Scope::covers) it.
 ///
 /// # Errors
 /// A [`Refusal`] that names the missing scope.
 pub fn authorize<S: RequiredScope>(caller: &Caller) -> Result<Permit<S>, Refusal> {
-    let covers = |held: Scope| match S::SCOPE {
-        Scope::Read => true,
-        Scope::Write => matches!(held, Scope::Write | Scope::Admin),
-        Scope::Admin => held == Scope::Admin,
-    };
-    if caller.scopes().any(covers) {
+    if caller.scopes().any(|held| held.covers(S::SCOPE)) {
         return Ok(Permit { caller: caller.clone(), scope: PhantomData });
     }
     let scope = S::SCOPE.as_str();

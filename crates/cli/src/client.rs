@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hatchery_protocol::{
-    ClientInfo, ConnectAuth, ConnectParams, Frame, HelloOk, Line, LineBuffer, Method,
-    PROTOCOL_VERSION, Request, Response,
+    ClientInfo, ConnectAuth, ConnectParams, Frame, HelloOk, Line, LineBuffer, Method, Request,
+    Response, Secret,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -27,17 +27,17 @@ impl Client {
     /// Greets the gateway at the other end, with a ticket where this is a run's process.
     pub(crate) async fn greet(stream: UnixStream, ticket: Option<&[u8]>) -> Result<Self, Failure> {
         let mut client = Self { stream, frames: LineBuffer::new(MAX_FRAME), requests: 0 };
-        let params = ConnectParams {
-            min_protocol: PROTOCOL_VERSION,
-            max_protocol: PROTOCOL_VERSION,
-            client: ClientInfo {
-                id: "cli".to_owned(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                platform: std::env::consts::OS.to_owned(),
-                mode: "cli".to_owned(),
-            },
-            auth: ticket.map(|ticket| ConnectAuth { ticket: Some(STANDARD.encode(ticket)) }),
-        };
+        let mut params = ConnectParams::local(ClientInfo {
+            id: "cli".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            platform: std::env::consts::OS.to_owned(),
+            mode: "cli".to_owned(),
+            ..ClientInfo::default()
+        });
+        params.auth = ticket.map(|ticket| ConnectAuth {
+            ticket: Some(Secret::new(STANDARD.encode(ticket))),
+            ..ConnectAuth::default()
+        });
         let id = client.send("connect", &params).await?;
         let _hello: HelloOk = serde_json::from_value(client.answer_to(&id).await?)?;
         Ok(client)

@@ -4,6 +4,7 @@ use hatchery_protocol::{Response, SpawnAccepted, WireError};
 use hatchery_store::CommitError;
 use serde_json::json;
 
+use crate::hub::ConnectionId;
 use crate::outbox::{Outbox, Share};
 use crate::supervisor::unavailable;
 use crate::watchers::Watcher;
@@ -12,6 +13,8 @@ use crate::watchers::Watcher;
 /// stream, the end.
 #[derive(Debug)]
 pub(crate) struct Asker {
+    /// The connection the request came on.
+    pub(crate) connection: ConnectionId,
     pub(crate) outbox: Outbox,
     pub(crate) request: String,
     /// The request's place among the open requests of its connection, until it is answered.

@@ -1,5 +1,6 @@
 //! One connection on the local socket: frames in, frames out.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,9 +9,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hatchery_access::{Caller, Proof, Refusal};
 use hatchery_protocol::{
-    ConnectParams, ErrorCode, Frame, HelloOk, Line, LineBuffer, Method, PROTOCOL_VERSION, Request,
-    Response, WireError, event,
+    ConnectParams, ErrorCode, Features, Frame, HelloAuth, HelloOk, HelloPolicy, Line, LineBuffer,
+    Method, PROTOCOL_VERSION, Request, Response, ServerInfo, WireError, event,
 };
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -56,6 +58,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, stream: UnixStream, proof: Proof,
         () = authority_ends(&shared, &proof) => {}
     }
     shared.supervisor.with_watchers(|watchers| watchers.silence(number));
+    shared.hub.leave(number);
     // What stands in the outbox is still written, as long as somebody reads.
     if !writing.is_finished() && writing.await.is_err() {
         tracing::error!("a connection's writer has panicked");
@@ -85,20 +88,21 @@ async fn read_frames(
     };
     let (id, hello) = match first {
         Ok(request) => {
-            let hello = connect(shared, &request, proof, peer);
+            let hello = connect(shared, &request, number, proof, peer);
             (request.id, hello)
         }
         Err(error) => ("invalid".to_owned(), Err(error)),
     };
-    let caller = match hello {
-        Ok((caller, hello)) => {
+    let (caller, caps) = match hello {
+        Ok((caller, caps, hello)) => {
             let payload = serde_json::to_value(hello).unwrap_or_default();
             outbox.answer(Response::ok(id, payload), Share::None);
-            Arc::new(caller)
+            (Arc::new(caller), caps)
         }
         Err(error) => return outbox.answer(Response::error(id, error), Share::None),
     };
     shared.supervisor.with_watchers(|watchers| watchers.connected(number, outbox.clone()));
+    shared.hub.join(number, (*caller).clone(), caps, outbox.clone());
     frames.buffer.set_limit(MAX_FRAME);
     let open = Arc::new(Semaphore::new(MAX_OPEN_REQUESTS));
     while let Some(frame) = frames.next().await {
@@ -113,12 +117,14 @@ async fn read_frames(
         let Ok(permit) = Arc::clone(&open).acquire_owned().await else { return };
         let share = Share::Of(Arc::new(permit));
         if request.method != Method::SessionsKill.name() {
-            dispatch(shared, &caller, request, &outbox, share).await;
+            dispatch(shared, &caller, request, number, &outbox, share).await;
             continue;
         }
         // The one request that takes as long as a run takes to end: others must not wait for it.
         let (shared, outbox, caller) = (Arc::clone(shared), outbox.clone(), Arc::clone(&caller));
-        tokio::spawn(async move { dispatch(&shared, &caller, request, &outbox, share).await });
+        tokio::spawn(
+            async move { dispatch(&shared, &caller, request, number, &outbox, share).await },
+        );
     }
 }
 
@@ -163,9 +169,10 @@ fn invalid(message: &str) -> WireError {
 fn connect(
     shared: &Shared,
     request: &Request,
+    number: u64,
     proof: &Proof,
     peer: &str,
-) -> Result<(Caller, HelloOk), WireError> {
+) -> Result<(Caller, BTreeSet<String>, HelloOk), WireError> {
     if request.method != "connect" {
         return Err(invalid("invalid handshake: first request must be connect"));
     }
@@ -178,7 +185,7 @@ fn connect(
     }
     let ticket = params.auth.and_then(|auth| auth.ticket);
     // What is no base64 is a ticket that nobody made.
-    let ticket = ticket.map(|text| STANDARD.decode(text).unwrap_or_default());
+    let ticket = ticket.map(|text| STANDARD.decode(text.reveal()).unwrap_or_default());
     let caller = shared
         .supervisor
         .identify(proof, ticket.as_deref(), peer)
@@ -186,12 +193,33 @@ fn connect(
     let hello = HelloOk {
         kind: "hello-ok".to_owned(),
         protocol: PROTOCOL_VERSION,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        scopes: caller.scopes().collect(),
-        methods: Method::ALL.iter().map(|method| method.name().to_owned()).collect(),
-        events: [event::RUN_OUTPUT, event::RUN_STATE, event::SHUTDOWN].map(str::to_owned).into(),
+        server: ServerInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            conn_id: number.to_string(),
+        },
+        features: Features {
+            methods: Method::ALL.iter().map(|method| method.name().to_owned()).collect(),
+            events: [event::RUN_OUTPUT, event::RUN_STATE, event::SHUTDOWN]
+                .map(str::to_owned)
+                .into(),
+            capabilities: Vec::new(),
+        },
+        snapshot: json!({}),
+        auth: HelloAuth {
+            role: caller.role(),
+            scopes: caller.scopes().collect(),
+            method: None,
+            device_token: None,
+            issued_at_ms: None,
+        },
+        policy: HelloPolicy {
+            max_payload: MAX_FRAME,
+            max_buffered_bytes: MAX_FRAME,
+            tick_interval_ms: 30_000,
+        },
     };
-    Ok((caller, hello))
+    let caps = params.caps.as_slice().iter().cloned().collect();
+    Ok((caller, caps, hello))
 }
 
 async fn write_frames(mut writer: OwnedWriteHalf, mut waiting: UnboundedReceiver<Outgoing>) {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::asker::Asker;
 use crate::gateway::Shared;
+use crate::hub::ConnectionId;
 use crate::methods::{agents, gateway, sessions};
 use crate::outbox::{Outbox, Share};
 
@@ -17,11 +18,13 @@ pub(crate) async fn dispatch(
     shared: &Arc<Shared>,
     caller: &Caller,
     request: Request,
+    connection: ConnectionId,
     outbox: &Outbox,
     share: Share,
 ) {
     let Request { id, method, params } = request;
-    let asker = Asker { outbox: outbox.clone(), request: id.clone(), share: share.clone() };
+    let asker =
+        Asker { connection, outbox: outbox.clone(), request: id.clone(), share: share.clone() };
     let outcome = match Method::parse(&method) {
         Some(method) => answer(shared, caller, method, params.unwrap_or_default(), asker).await,
         None => Err(WireError::new(
@@ -57,7 +60,7 @@ async fn answer(
         Method::ConfigGet => gateway::config(shared, &authorize(caller)?),
         Method::GatewayStatus => gateway::status(shared, &authorize(caller)?),
         Method::GatewayStop => gateway::stop(shared, &authorize(caller)?),
-        Method::Health => gateway::health(shared, &authorize(caller)?),
+        Method::Health => gateway::health(shared),
         Method::SessionsHistory => {
             sessions::history(shared, authorize(caller)?, read(params)?).await?
         }

@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 use crate::clock::now_ms;
 use crate::config::{Bind, Config, Sources};
 use crate::error::StartError;
+use crate::hub::Hub;
 use crate::launcher::Launcher;
 use crate::lock::{Holder, Lock};
 use crate::settings::Settings;
@@ -60,6 +61,7 @@ pub struct Gateway {
 /// What all doors share.
 pub(crate) struct Shared {
     pub(crate) supervisor: Arc<Supervisor>,
+    pub(crate) hub: Arc<Hub>,
     pub(crate) state_directory: StateDirectory,
     pub(crate) hosted: bool,
     pub(crate) address: Option<SocketAddr>,
@@ -120,11 +122,13 @@ impl Gateway {
         }
         let store = Store::open(state.path(), now_ms())?;
         let launcher = Launcher::new(options.program, &state);
-        let supervisor = Supervisor::new(store, settings, launcher);
+        let hub = Arc::new(Hub::default());
+        let supervisor = Supervisor::new(store, settings, launcher, Arc::clone(&hub));
         supervisor.recover().await?;
         let hosted = options.doors != Doors::All;
         let shared = Arc::new(Shared {
             supervisor,
+            hub,
             hosted,
             address,
             started_at_ms: now_ms(),

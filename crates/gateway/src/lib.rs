@@ -14,6 +14,7 @@ mod door;
 mod error;
 mod gateway;
 mod http;
+mod hub;
 mod ids;
 mod launcher;
 mod lock;

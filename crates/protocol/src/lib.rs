@@ -8,24 +8,31 @@ mod agent_id;
 mod connect;
 mod error;
 mod frame;
+mod hello;
 mod lines;
 mod method;
 mod output;
 mod run;
 mod scope;
+mod secret;
 mod session;
 mod spawn;
 mod task;
 
 pub use agent_id::{AgentId, InvalidAgentId};
-pub use connect::{ClientInfo, ConnectAuth, ConnectParams, HelloOk, PROTOCOL_VERSION};
+pub use connect::{ClientInfo, ConnectAuth, ConnectParams, DeviceParams};
 pub use error::{ErrorCode, WireError};
 pub use frame::{EventFrame, Frame, Request, Response};
+pub use hello::{
+    Features, HelloAuth, HelloOk, HelloPolicy, OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION,
+    ProtocolVersion, ServerInfo,
+};
 pub use lines::{Line, LineBuffer};
-pub use method::{Method, event};
+pub use method::{Method, Needs, event};
 pub use output::{OutputChunk, OutputStream};
 pub use run::{RunId, RunStatus, RuntimeKind, UnknownRuntime};
-pub use scope::Scope;
+pub use scope::{Role, Scope};
+pub use secret::{OptionalList, Secret};
 pub use session::{SessionId, SessionKey, SessionKind};
 pub use spawn::{SpawnAccepted, SpawnParams, SpawnResult};
 pub use task::{InvalidTask, Task};

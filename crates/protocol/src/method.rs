@@ -1,67 +1,94 @@
 //! The methods and events of the gateway.
 
-/// A method the gateway answers. What is not here is `unknown method`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Method {
-    /// The agents there are.
-    AgentsList,
-    /// The settings in force, each with its origin.
-    ConfigGet,
-    /// The gateway's own condition.
-    GatewayStatus,
-    /// End the gateway.
-    GatewayStop,
-    /// A sign of life.
-    Health,
-    /// What was said in a session.
-    SessionsHistory,
-    /// Stop a session's run and everything below it.
-    SessionsKill,
-    /// The sessions there are.
-    SessionsList,
-    /// One session.
-    SessionsShow,
-    /// Start a sub-agent.
-    SessionsSpawn,
+use crate::Scope;
+
+/// Declares the methods: variant, name on the wire, what a caller needs, meaning.
+macro_rules! methods {
+    ($($variant:ident $name:literal $needs:ident $meaning:literal;)*) => {
+        /// A method the gateway answers. What is not here is `unknown method`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Method {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl Method {
+            /// Every method there is, by name.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The method's name on the wire.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// What a caller needs for it.
+            #[must_use]
+            pub fn needs(self) -> Needs {
+                match self {
+                    $(Self::$variant => Needs::$needs,)*
+                }
+            }
+
+            /// The method of that name.
+            #[must_use]
+            pub fn parse(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+        }
+    };
 }
 
-impl Method {
-    /// Every method there is.
-    pub const ALL: [Self; 10] = [
-        Self::AgentsList,
-        Self::ConfigGet,
-        Self::GatewayStatus,
-        Self::GatewayStop,
-        Self::Health,
-        Self::SessionsHistory,
-        Self::SessionsKill,
-        Self::SessionsList,
-        Self::SessionsShow,
-        Self::SessionsSpawn,
-    ];
+/// What a caller needs for a method (OpenClaw protocol §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing but to be connected.
+    Nothing,
+    /// [`Scope::Read`].
+    Read,
+    /// [`Scope::Write`].
+    Write,
+    /// [`Scope::Pairing`].
+    Pairing,
+    /// [`Scope::Approvals`].
+    Approvals,
+    /// [`Scope::Admin`].
+    Admin,
+    /// The role of a node.
+    Node,
+}
 
-    /// The method's name on the wire.
+impl Needs {
+    /// The scope, where one is needed.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn scope(self) -> Option<Scope> {
         match self {
-            Self::AgentsList => "agents.list",
-            Self::ConfigGet => "config.get",
-            Self::GatewayStatus => "gateway.status",
-            Self::GatewayStop => "gateway.stop",
-            Self::Health => "health",
-            Self::SessionsHistory => "sessions.history",
-            Self::SessionsKill => "sessions.kill",
-            Self::SessionsList => "sessions.list",
-            Self::SessionsShow => "sessions.show",
-            Self::SessionsSpawn => "sessions.spawn",
+            Self::Nothing | Self::Node => None,
+            Self::Read => Some(Scope::Read),
+            Self::Write => Some(Scope::Write),
+            Self::Pairing => Some(Scope::Pairing),
+            Self::Approvals => Some(Scope::Approvals),
+            Self::Admin => Some(Scope::Admin),
         }
     }
+}
 
-    /// The method of that name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.name() == name)
-    }
+// Sorted by name, so that lists of methods are too.
+methods! {
+    AgentsList "agents.list" Read "The agents there are.";
+    ConfigGet "config.get" Read "The settings in force, each with its origin.";
+    GatewayStatus "gateway.status" Read "The gateway's own condition.";
+    GatewayStop "gateway.stop" Admin "End the gateway.";
+    Health "health" Nothing "A sign of life.";
+    SessionsHistory "sessions.history" Read "What was said in a session.";
+    SessionsKill "sessions.kill" Write "Stop a session's run and everything below it.";
+    SessionsList "sessions.list" Read "The sessions there are.";
+    SessionsShow "sessions.show" Read "One session.";
+    SessionsSpawn "sessions.spawn" Write "Start a sub-agent.";
 }
 
 /// Names of events.
@@ -79,10 +106,11 @@ mod tests {
     use super::Method;
 
     #[test]
-    fn every_method_is_found_by_its_name() {
+    fn every_method_is_found_by_its_name_and_they_are_sorted() {
         for method in Method::ALL {
-            assert_eq!(Method::parse(method.name()), Some(method));
+            assert_eq!(Method::parse(method.name()), Some(*method));
         }
+        assert!(Method::ALL.is_sorted_by_key(|method| method.name()));
         assert_eq!(Method::parse("sessions"), None);
     }
 }

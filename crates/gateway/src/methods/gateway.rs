@@ -7,7 +7,7 @@ use crate::clock::now_ms;
 use crate::gateway::Shared;
 
 /// A sign of life.
-pub(crate) fn health(shared: &Shared, _permit: &Permit<Read>) -> Value {
+pub(crate) fn health(shared: &Shared) -> Value {
     let broken = shared.supervisor.load().journal_broken;
     json!({"ok": !broken, "ts": now_ms()})
 }

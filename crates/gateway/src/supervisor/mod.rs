@@ -26,6 +26,7 @@ use tokio::task::AbortHandle;
 
 use crate::asker::Asker;
 use crate::clock::now_ms;
+use crate::hub::Hub;
 use crate::ids::draw;
 use crate::launcher::Launcher;
 use crate::refusal_log::RefusalLog;
@@ -44,6 +45,7 @@ pub(crate) struct Supervisor {
     pub(crate) store: Store,
     pub(crate) settings: Settings,
     launcher: Launcher,
+    pub(crate) hub: Arc<Hub>,
     tasks: Handle,
     /// Counts what has happened, so that whoever waits for something looks again.
     changes: watch::Sender<u64>,
@@ -82,12 +84,18 @@ pub(crate) struct Load {
 }
 
 impl Supervisor {
-    pub(crate) fn new(store: Store, settings: Settings, launcher: Launcher) -> Arc<Self> {
+    pub(crate) fn new(
+        store: Store,
+        settings: Settings,
+        launcher: Launcher,
+        hub: Arc<Hub>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             core: Mutex::default(),
             store,
             settings,
             launcher,
+            hub,
             tasks: Handle::current(),
             changes: watch::Sender::new(0),
         })
