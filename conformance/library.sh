@@ -1,0 +1,35 @@
+# The cases of OpenClaw's client library, @openclaw/gateway-client. Sourced by `run`.
+
+# library SCRIPT: one of the scripts here, through the tap.
+library() { "$node" "$here/$1" "$client_port" "$token"; }
+
+library_talks() {
+  start_gateway
+  tap
+  library talks.mjs
+  check_frames
+}
+
+library_keeps_its_token() {
+  start_gateway
+  tap
+  library keeps-its-token.mjs
+  check_frames
+}
+
+library_reconnects() {
+  start_gateway
+  "$node" "$here/reconnects.mjs" "$gateway_port" "$token" >said &
+  local client=$!
+  ends+=("$client")
+  shows connected said
+  restart_gateway
+  wait "$client"
+}
+
+library_calls_everything() {
+  start_gateway
+  tap
+  library everything.mjs
+  check_frames
+}
