@@ -58,7 +58,7 @@ export function connect({ port, keys, ...options }) {
       onEvent: (event) => (seen.events.push(event), look()),
       onGap: (gap) => seen.gaps.push(gap),
       onClose: (code, reason) => (seen.closes.push({ code, reason }), look()),
-      onConnectError: (error) => (client.stop(), reject(error)),
+      onConnectError: (error) => (reject(error), client.stop()),
       ...options,
     });
     client.start();

@@ -7,26 +7,18 @@ gateway_port= client_port=
 # Processes to end with the case.
 ends=()
 
-# appears FILE: it exists, soon.
-appears() {
-  local tries
-  for ((tries = 0; tries < 300; tries++)); do
-    [[ -s $1 ]] && return
-    sleep 0.1
-  done
-  echo "$1 does not appear" >&2
-  return 1
+# until_true SECONDS COMMAND…: it succeeds, soon. In a shell of its own, so that a log of what a case does
+# has one line of it.
+until_true() {
+  timeout "$1" bash -c 'until "$@" 2>/dev/null; do sleep 0.1; done' - "${@:2}"
 }
+
+# appears FILE: it exists and is not empty, soon.
+appears() { until_true 30 test -s "$1"; }
 
 # shows TEXT FILE [SECONDS]: the file has this text, soon.
 shows() {
-  local tries
-  for ((tries = 0; tries < ${3:-60} * 10; tries++)); do
-    grep --quiet --text --fixed-strings -- "$1" "$2" 2>/dev/null && return
-    sleep 0.1
-  done
-  echo "$2 does not show: $1" >&2
-  return 1
+  until_true "${3:-60}" grep --quiet --text --fixed-strings -- "$1" "$2"
 }
 
 # gateway_settings [GATEWAY_KEYS]: writes our configuration, with these keys in `gateway` besides.
@@ -56,15 +48,12 @@ start_model() {
 }
 
 # hatchery WORDS…: our command, as the owner of the case's gateway.
-hatchery() {
-  env -i PATH=/usr/local/bin:/usr/bin:/bin HOME="$HOME" LANG=C.UTF-8 \
-    HATCHERY_CONFIG_PATH="$HOME/gateway.json5" HATCHERY_STATE_DIR="$HOME/state" "$hatchery" "$@"
-}
+hatchery() { "${as_owner[@]}" "$@"; }
 
 # run_gateway: starts it with the settings there are; the second time on the port of the first.
 run_gateway() {
   : >gateway.log
-  hatchery gateway run --port "${gateway_port:-0}" >>gateway.log 2>&1 &
+  "${as_owner[@]}" gateway run --port "${gateway_port:-0}" >>gateway.log 2>&1 &
   gateway=$!
   ends+=("$gateway")
   shows 'Gateway started on port' gateway.log 30
@@ -80,6 +69,8 @@ restart_gateway() {
 
 # start_gateway [GATEWAY_KEYS]: a model server, and a gateway that uses it.
 start_gateway() {
+  as_owner=(env -i PATH=/usr/local/bin:/usr/bin:/bin HOME="$HOME" LANG=C.UTF-8
+    HATCHERY_CONFIG_PATH="$HOME/gateway.json5" HATCHERY_STATE_DIR="$HOME/state" "$hatchery")
   start_model
   gateway_settings "$@"
   run_gateway
@@ -96,17 +87,17 @@ tap() {
 # check_frames: what passed the tap is what the published schemas allow.
 check_frames() { "$node" "$here/check-frames.mjs" "$HOME/frames"; }
 
-# After a case: what it started ends, and a failure tells what the gateway had to say.
+# After a case: what it started ends, and a failure shows what there is.
 end_case() {
-  local status=$? log
+  local status=$? file
   set +ex
   close_acpx_sessions
   ((${#ends[@]})) && kill "${ends[@]}" 2>/dev/null
   wait
   ((status == 0)) && return
-  for log in gateway.log model.log tap.log; do
-    [[ -s $log ]] || continue
-    echo "--- $log"
-    tail --lines=60 "$log"
+  for file in *; do
+    [[ -f $file && -s $file ]] || continue
+    echo "--- $file"
+    tail --bytes=4000 "$file" | cut --bytes=-500
   done
 }

@@ -12,7 +12,7 @@ const definitions = published.definitions;
 // and to OpenClaw's at once. Anything else that is unknown to a schema is a fault.
 const beyond = JSON.parse(readFileSync(new URL("beyond.json", import.meta.url)));
 
-const ajv = new Ajv({ strict: false, allErrors: true, verbose: false });
+const ajv = new Ajv({ strict: false, allErrors: true, verbose: true });
 ajv.addSchema(published, "published");
 
 // Results whose schema has another name than the method.
@@ -53,13 +53,19 @@ export const hasParts = (name) => name in parts;
 export function faults(name, value) {
   const validate = ajv.getSchema(`published#/definitions/${name}`);
   if (validate(value)) return [];
-  const unknown = new Set(beyond[name] ?? []);
-  return validate.errors
-    .filter(({ keyword, params }) => !(keyword === "additionalProperties" && unknown.has(params.additionalProperty)))
-    // These two only say that one of the others is true.
-    .filter(({ keyword }, _, left) => !["anyOf", "oneOf"].includes(keyword) || left.every((e) => ["anyOf", "oneOf"].includes(e.keyword)))
-    .map(({ instancePath, message, params }) =>
-      `${name}${instancePath} ${message} ${params.additionalProperty ?? params.missingProperty ?? ""}`.trim());
+  const allowed = new Set(beyond[name]);
+  const words = new Set();
+  for (const { keyword, instancePath, params, data, message } of validate.errors) {
+    const where = name + instancePath.replace(/\/\d+(?=\/|$)/g, "[]");
+    if (keyword === "additionalProperties") {
+      if (!allowed.has(params.additionalProperty)) words.add(`${where}.${params.additionalProperty} is unknown there`);
+    } else if (keyword === "required") {
+      words.add(`${where}.${params.missingProperty} is missing`);
+    } else {
+      words.add(`${where} ${message}${"allowedValue" in params ? ` ${JSON.stringify(params.allowedValue)}` : ""}, is ${JSON.stringify(data)?.slice(0, 60)}`);
+    }
+  }
+  return [...words];
 }
 
 // payloadFaults: the same for the payload of a method or an event, by its whole or its parts.

@@ -33,6 +33,7 @@ function join(client, request) {
     one.on("close", (code, reason) => {
       note({ from, close: code, reason: String(reason) });
       if (sendable(code)) other.close(code, reason);
+      else if (code === 1005) other.close();
       else other.terminate();
     });
     one.on("error", (error) => note({ from, error: error.message }));
