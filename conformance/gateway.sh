@@ -56,7 +56,8 @@ run_gateway() {
   "${as_owner[@]}" gateway run --port "${gateway_port:-0}" >>gateway.log 2>&1 &
   gateway=$!
   ends+=("$gateway")
-  shows 'Gateway started on port' gateway.log 30
+  until_true 30 bash -c 'grep --quiet "Gateway started" gateway.log || ! kill -0 "$1"' - "$gateway"
+  kill -0 "$gateway"
   gateway_port=$(sed -n 's/.*Gateway started on port \([0-9]*\).*/\1/p' gateway.log)
   client_port=${client_port:-$gateway_port}
 }
