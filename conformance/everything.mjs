@@ -61,6 +61,15 @@ const calls = {
   "approval.resolve": async () => ({ id: await exec(), kind: "exec", decision: "deny" }),
 };
 
+// Methods of ours that OpenClaw has not.
+Object.assign(calls, {
+  "sessions.spawn": { task: "hello", runtime: "local" },
+  "sessions.show": { session: "sess_main" },
+  "sessions.history": { session: "sess_main" },
+  "sessions.kill": { session: "sess_main" },
+  "device.pair.explain": { id: own },
+});
+
 // Not for this client, or tried elsewhere: with the reason.
 const left = {
   connect: "the handshake",

@@ -44,8 +44,7 @@ try {
   await page.getByText("echo: hello page", { exact: true }).first().waitFor();
   console.log("answered");
 } catch (error) {
-  console.log(await page.locator("body").innerText());
-  await page.screenshot({ path: "page.png" });
+  console.log(await page.locator("body").innerText().catch(String));
   throw error;
 } finally {
   await browser.close();
