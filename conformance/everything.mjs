@@ -13,6 +13,9 @@ const spare = await connect({ port, token, keys: "spare.json", scopes: ["operato
 const spareId = device("spare.json").deviceId;
 spare.client.stop();
 
+// Without somebody to decide, a request for approval is over at once.
+const approver = await connect({ port, token, keys: "approver.json", scopes: ["operator.approvals"], caps: ["approvals", "exec-approvals", "plugin-approvals"] });
+
 // A request of each kind that somebody has to decide.
 const pending = (keys) =>
   connect({ port, token, keys, origin: `http://127.0.0.1:${port}`, clientName: "openclaw-control-ui", mode: "webchat", scopes: ["operator.read"] })
@@ -49,6 +52,10 @@ const calls = {
   "device.pair.approve": async () => ({ requestId: await pending("approved.json") }),
   "device.pair.reject": async () => ({ requestId: await pending("rejected.json") }),
   "device.pair.rename": { deviceId: spareId, label: "spare" },
+  "device.pair.setupStatus": async () => {
+    const { setupId } = await client.request("device.pair.setupCode", {});
+    return { setupId };
+  },
   "device.token.rotate": { deviceId: spareId, role: "operator" },
   "device.token.revoke": { deviceId: spareId, role: "operator" },
   "device.pair.remove": { deviceId: spareId },
@@ -57,6 +64,19 @@ const calls = {
   "exec.approval.resolve": async () => ({ id: await exec(), decision: "deny" }),
   "plugin.approval.request": { title: "one", description: "two", timeoutMs: 60_000, twoPhase: true },
   "plugin.approval.resolve": async () => ({ id: await plugin(), decision: "deny" }),
+  "exec.approval.waitDecision": async () => {
+    const id = await exec();
+    await approver.client.request("exec.approval.resolve", { id, decision: "allow-once" });
+    return { id };
+  },
+  "plugin.approval.waitDecision": async () => {
+    const id = await plugin();
+    await approver.client.request("plugin.approval.resolve", { id, decision: "deny" });
+    return { id };
+  },
+  "device.scopes.requestUpgrade": { scopes: ["operator.admin"] },
+  "device.scopes.waitUpgrade": async () =>
+    await client.request("device.scopes.requestUpgrade", { scopes: ["operator.admin"] }),
   "approval.get": async () => ({ id: await exec() }),
   "approval.resolve": async () => ({ id: await exec(), kind: "exec", decision: "deny" }),
 };
@@ -66,8 +86,12 @@ Object.assign(calls, {
   "sessions.spawn": { task: "hello", runtime: "local" },
   "sessions.show": { session: "sess_main" },
   "sessions.history": { session: "sess_main" },
-  "sessions.kill": { session: "sess_main" },
+  "sessions.kill": async () => {
+    const { sessionId: session } = await client.request("sessions.spawn", { task: "hang", runtime: "local" });
+    return { session };
+  },
   "device.pair.explain": { id: own },
+  "device.pair.clear": { pendingOnly: true },
 });
 
 // Not for this client, or tried elsewhere: with the reason.
@@ -93,4 +117,5 @@ for (const name of names) {
   }
 }
 client.stop();
+approver.client.stop();
 assert.deepEqual(refused, [], "advertised and refused");

@@ -97,8 +97,8 @@ end_case() {
   wait
   ((status == 0)) && return
   for file in *; do
-    [[ -f $file && -s $file && $file != *.port && $file != gateway.json5 ]] || continue
+    [[ -f $file && -s $file && $file != *.port && $file != *.json* ]] || continue
     echo "--- the end of $file"
-    tail --lines=20 "$file" | cut --bytes=-400
+    tail --lines=12 "$file" | cut --bytes=-300
   done
 }

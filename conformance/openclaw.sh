@@ -145,7 +145,8 @@ cli_bridges_acp() {
   HOME=$HOME/client acpx_with "'$node' '$here/openclaw-$version/node_modules/openclaw/openclaw.mjs' acp --no-prefix-cwd" \
     --format json --json-strict exec 'hello there' >messages
   holds 'answers[0].result.agentInfo.name === "openclaw-acp"' <messages
-  holds 'text === "echo: hello there" && result.stopReason === "end_turn"' <messages
+  # The older version puts the directory before the prompt whatever it is told.
+  holds '/^echo: .*hello there$/s.test(text) && result.stopReason === "end_turn"' <messages
   check_frames
 }
 

@@ -35,6 +35,13 @@ const events = {
 const parts = {
   "sessions.list": ({ sessions }) => sessions.map((row) => ["SessionRow", row]),
   "sessions.describe": ({ session }) => (session ? [["SessionRow", session]] : []),
+  "sessions.changed": ({ session }) => (session ? [["SessionRow", session]] : []),
+  "session.message": ({ session }) => (session ? [["SessionRow", session]] : []),
+  "chat.history": ({ sessionInfo }) => (sessionInfo ? [["SessionRow", sessionInfo]] : []),
+  "chat.startup": ({ sessionInfo, agentsList }) => [
+    ...(sessionInfo ? [["SessionRow", sessionInfo]] : []),
+    ...(agentsList ? [["AgentsListResult", agentsList]] : []),
+  ],
   "system-presence": (entries) => entries.map((entry) => ["PresenceEntry", entry]),
   "tasks.get": ({ task }) => [["TaskSummary", task]],
   presence: ({ presence }) => presence.map((entry) => ["PresenceEntry", entry]),
