@@ -94,15 +94,16 @@ Object.assign(calls, {
   "device.pair.clear": { pendingOnly: true },
 });
 
-// Not for this client, or tried elsewhere: with the reason.
+// Not asked, with the reason. What nodes and others ask of each other is in serves-as-node.mjs.
 const left = {
   connect: "the handshake",
   "gateway.stop": "ends the gateway",
+  send: "there is no channel to send over",
 };
 
 const refused = [];
 const names = [...new Set([...Object.keys(calls), ...hello.features.methods])]
-  .filter((name) => hello.features.methods.includes(name) && !(name in left));
+  .filter((name) => hello.features.methods.includes(name) && !(name in left) && !name.startsWith("node."));
 for (const name of names) {
   const entry = calls[name] ?? {};
   const params = typeof entry === "function" ? await entry() : entry;

@@ -27,6 +27,13 @@ library_reconnects() {
   wait "$client"
 }
 
+library_serves_as_a_node() {
+  start_gateway
+  tap
+  library serves-as-node.mjs
+  check_frames
+}
+
 library_calls_everything() {
   start_gateway
   tap
