@@ -34,6 +34,15 @@ library_serves_as_a_node() {
   check_frames
 }
 
+library_uses_a_setup_code() {
+  start_gateway
+  tap
+  hatchery pair --json >code
+  "$node" "$here/uses-a-setup-code.mjs" "$client_port" \
+    "$("$node" -p 'JSON.parse(fs.readFileSync("code")).setupCode')"
+  check_frames
+}
+
 library_calls_everything() {
   start_gateway
   tap
