@@ -72,11 +72,10 @@ impl Store {
         let found: i64 = connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .map_err(database)?;
-        match found {
-            0 => schema::create(&mut connection, now_ms.cast_signed()).map_err(database)?,
-            schema::VERSION => {}
-            _ => return Err(OpenError::Newer { path, found, known: schema::VERSION }),
+        if found > schema::VERSION {
+            return Err(OpenError::Newer { path, found, known: schema::VERSION });
         }
+        schema::migrate(&mut connection, found, now_ms.cast_signed()).map_err(database)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(&path, flags).map_err(database)?;
         let (jobs, waiting) = mpsc::channel();
