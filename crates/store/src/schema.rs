@@ -4,12 +4,22 @@ use rusqlite::{Connection, Transaction, params};
 
 use hatchery_protocol::{AgentId, SessionId, SessionKey, SessionKind};
 
+use crate::audit::{self, Key};
+
+/// What a step may need beside the tables.
+pub(crate) struct Circumstances<'a> {
+    /// Milliseconds since 1970.
+    pub(crate) now_ms: i64,
+    /// The key of the journal's chain.
+    pub(crate) key: &'a Key,
+}
+
 /// One step from a version of the tables to the next. What stands in them is kept.
-type Migration = fn(&Transaction<'_>, now_ms: i64) -> rusqlite::Result<()>;
+type Migration = fn(&Transaction<'_>, &Circumstances<'_>) -> rusqlite::Result<()>;
 
 /// The steps from an empty database to today's tables, in order. The version of a database is how
 /// many of them it has taken; a step that was ever released is never changed, only followed.
-const MIGRATIONS: &[Migration] = &[journal_and_projections];
+const MIGRATIONS: &[Migration] = &[journal_and_projections, audit_chain];
 
 /// The version of the tables this program writes.
 pub(crate) const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
@@ -76,11 +86,11 @@ PRAGMA cache_size = -2048;
 pub(crate) fn migrate(
     connection: &mut Connection,
     found: i64,
-    now_ms: i64,
+    circumstances: &Circumstances<'_>,
 ) -> rusqlite::Result<()> {
     for (version, step) in (1i64..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
         let transaction = connection.transaction()?;
-        step(&transaction, now_ms)?;
+        step(&transaction, circumstances)?;
         transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;
     }
@@ -88,7 +98,10 @@ pub(crate) fn migrate(
 }
 
 /// The tables of the first version, with the default agent's main session in them.
-fn journal_and_projections(transaction: &Transaction<'_>, now_ms: i64) -> rusqlite::Result<()> {
+fn journal_and_projections(
+    transaction: &Transaction<'_>,
+    circumstances: &Circumstances<'_>,
+) -> rusqlite::Result<()> {
     transaction.execute_batch(TABLES)?;
     let agent = AgentId::main();
     transaction
@@ -99,8 +112,25 @@ fn journal_and_projections(transaction: &Transaction<'_>, now_ms: i64) -> rusqli
                 SessionKey::main(&agent).as_str(),
                 SessionKind::Main.as_str(),
                 agent.as_str(),
-                now_ms
+                circumstances.now_ms
             ],
         )
         .map(drop)
+}
+
+/// A chain through the journal. What stands in the journal already is taken into it.
+fn audit_chain(
+    transaction: &Transaction<'_>,
+    circumstances: &Circumstances<'_>,
+) -> rusqlite::Result<()> {
+    transaction.execute_batch(
+        "ALTER TABLE journal ADD COLUMN mac BLOB NOT NULL DEFAULT x'';
+         CREATE TABLE journal_head (
+             id INTEGER PRIMARY KEY CHECK (id = 1),
+             seq INTEGER NOT NULL,
+             mac BLOB NOT NULL,
+             seal BLOB NOT NULL
+         ) STRICT;",
+    )?;
+    audit::note_migration(transaction, circumstances.key, circumstances.now_ms)
 }

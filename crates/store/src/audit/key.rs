@@ -23,13 +23,13 @@ impl Key {
 
     /// Reads the key of a directory, if there is one.
     pub(super) fn read(directory: &Path) -> io::Result<Option<Self>> {
-        let mut file = match fs::File::open(Self::path(directory)) {
+        let file = match fs::File::open(Self::path(directory)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
         let mut found = Vec::new();
-        file.by_ref().take(KEY_BYTES as u64 + 1).read_to_end(&mut found)?;
+        file.take(KEY_BYTES as u64 + 1).read_to_end(&mut found)?;
         Ok(found.try_into().ok().map(|bytes| Self { bytes, is_new: false }))
     }
 

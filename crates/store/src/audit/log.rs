@@ -6,12 +6,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, Row, params};
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 use super::Key;
-
-/// The first version of the tables that has a chain.
-const FIRST_CHAINED: i64 = crate::schema::CHAINED;
 
 /// A journal, open for reading.
 pub struct AuditLog {
@@ -43,7 +40,7 @@ pub struct AuditEntry {
     /// The run it is about, if it is about one.
     pub run: Option<String>,
     /// What happened.
-    pub body: Box<RawValue>,
+    pub body: Value,
     /// The keyed hash of this entry and all before it, in hexadecimal.
     pub mac: String,
 }
@@ -90,9 +87,12 @@ impl AuditLog {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags)?;
         connection.execute_batch("PRAGMA query_only = ON; PRAGMA busy_timeout = 5000;")?;
-        let version: i64 =
-            connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version < FIRST_CHAINED {
+        let columns: i64 = connection.query_row(
+            "SELECT count(*) FROM pragma_table_info('journal') WHERE name = 'mac'",
+            [],
+            |row| row.get(0),
+        )?;
+        if columns == 0 {
             return Err(AuditError::Unchained(path));
         }
         Ok(Self { connection, key: Key::read(directory)? })
@@ -133,7 +133,7 @@ fn entry(row: &Row<'_>) -> Result<AuditEntry, AuditError> {
         at_ms: row.get::<_, i64>(1)?.cast_unsigned(),
         kind: row.get(2)?,
         run: row.get(3)?,
-        body: RawValue::from_string(row.get(4)?)
+        body: serde_json::from_str(row.get_ref(4)?.as_str().unwrap_or_default())
             .map_err(|source| AuditError::Entry { seq, source })?,
         mac: mac.iter().map(|byte| format!("{byte:02x}")).collect(),
     })

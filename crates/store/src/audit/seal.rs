@@ -90,11 +90,7 @@ pub(crate) fn note_migration(
 
 /// Goes on with a chain where it was left. An end that is not where it should be never keeps a
 /// gateway from starting; it is written into the journal, where verification finds it for ever.
-pub(crate) fn open(
-    connection: &mut Connection,
-    key: &Key,
-    now_ms: i64,
-) -> rusqlite::Result<Chain> {
+pub(crate) fn open(connection: &mut Connection, key: &Key, now_ms: i64) -> rusqlite::Result<Chain> {
     let Some(mut chain) = Chain::new(&key.bytes) else {
         return Err(rusqlite::Error::InvalidQuery);
     };

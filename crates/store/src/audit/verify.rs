@@ -77,7 +77,10 @@ impl fmt::Display for Fault {
             Self::Missing { first, last } => write!(f, "entries {first} to {last} are missing"),
             Self::Head => f.write_str("the journal's head is missing or was not made by us"),
             Self::Noticed { seq } => {
-                write!(f, "at entry {seq} the gateway found the journal's end damaged as it started")
+                write!(
+                    f,
+                    "at entry {seq} the gateway found the journal's end damaged as it started"
+                )
             }
             Self::Noted { seq } => {
                 write!(f, "the journal does not hold entry {seq} as it was noted")
@@ -104,13 +107,14 @@ impl AuditLog {
             })
             .optional()?;
         let end = stored.and_then(|(head, seal)| {
-            let at_end = Chain { head, ..chain.clone() };
+            let mut at_end = chain.clone();
+            at_end.head = head;
             at_end.is_sealed_by(&seal).then_some(head)
         });
         let mut verdict = Verdict { entries: 0, head: Head::NONE, older: 0, fault: None };
         let mut noted_seen = noted.is_none_or(|noted| noted == Head::NONE);
-        let mut statement = reading
-            .prepare("SELECT seq, at_ms, kind, run, body, mac FROM journal ORDER BY seq")?;
+        let mut statement =
+            reading.prepare("SELECT seq, at_ms, kind, run, body, mac FROM journal ORDER BY seq")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let seq = row.get::<_, i64>(0)?.cast_unsigned();
