@@ -6,6 +6,7 @@
 //! and never waits for the writer. This is the only crate that knows SQL, and it decides nothing.
 
 mod audit;
+mod devices;
 mod entry;
 mod open;
 mod project;
@@ -17,6 +18,7 @@ mod writer;
 pub use audit::{
     AuditEntry, AuditError, AuditEvent, AuditFilter, AuditLog, Fault, Head, InvalidHead, Verdict,
 };
+pub use devices::{DeviceChange, DeviceCondition, DeviceStore, KeptDevices, NoRandomness};
 pub use entry::{Afterwards, Entry};
 pub use open::{OpenError, Store};
 pub use views::{
