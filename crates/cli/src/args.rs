@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use hatchery_protocol::{AgentId, RuntimeKind};
+use hatchery_store::Head;
+use jiff::Timestamp;
 
 /// Agents that hand work to sub-agents, and get the results back.
 #[derive(Debug, Parser)]
@@ -43,6 +45,9 @@ pub(crate) enum Command {
     /// Look at the settings in force
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// See who came in and what was changed, and check that nobody has touched the record
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// The built-in agent, speaking ACP on standard input and output, for any ACP client
     Agent,
     /// Print a script that completes these commands in a shell
@@ -203,6 +208,46 @@ pub(crate) enum ConfigCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// What happened, the newest last
+    List {
+        #[command(flatten)]
+        which: WhichEntries,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check that no entry was changed, removed, inserted or moved; needs no gateway
+    Verify {
+        /// A head noted earlier: the journal must go through it
+        #[arg(long, value_name = "HEAD")]
+        head: Option<Head>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Every entry as a line of JSON
+    Export {
+        #[command(flatten)]
+        which: WhichEntries,
+    },
+}
+
+/// Which entries of the journal are wanted.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct WhichEntries {
+    /// Since then: 2h, 3d (ago), a date, or a date and time
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    pub(crate) since: Option<Timestamp>,
+    /// Of this kind alone, such as refused, connected, pairing_changed
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<String>,
+}
+
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ListenArgs {
     /// The TCP port [default: gateway.port, 18789]
@@ -232,7 +277,11 @@ impl Arguments {
                 | GatewayCommand::Status { json }
                 | GatewayCommand::Config(ConfigCommand::Show { json, .. }),
             )
-            | Command::Config(ConfigCommand::Show { json, .. }) => *json,
+            | Command::Config(ConfigCommand::Show { json, .. })
+            | Command::Audit(AuditCommand::List { json, .. } | AuditCommand::Verify { json, .. }) => {
+                *json
+            }
+            Command::Audit(AuditCommand::Export { .. }) => true,
             Command::Gateway(GatewayCommand::Run { .. } | GatewayCommand::Logs { .. })
             | Command::Agent
             | Command::Completions { .. } => false,
@@ -249,6 +298,25 @@ fn duration(text: &str) -> Result<Duration, InvalidDuration> {
     parsed.try_into().map_err(|_| InvalidDuration)
 }
 
+/// A moment as people write it: so long ago, or a date with or without a time.
+fn since(text: &str) -> Result<Timestamp, InvalidMoment> {
+    if let Ok(ago) = text.parse::<jiff::Span>() {
+        let now = jiff::Zoned::now();
+        return now.checked_sub(ago.abs()).map(|then| then.timestamp()).map_err(|_| InvalidMoment);
+    }
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(moment);
+    }
+    let local: jiff::civil::DateTime = text.parse().map_err(|_| InvalidMoment)?;
+    let zone = crate::render::time_zone().clone();
+    local.to_zoned(zone).map(|then| then.timestamp()).map_err(|_| InvalidMoment)
+}
+
+/// A text that is no moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write it like 2h, 3d, 2026-01-31 or 2026-01-31T18:00")]
+struct InvalidMoment;
+
 /// A text that is no length of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write it like 90s, 15m, 2h, 1h30m, or as a number of seconds")]
@@ -262,7 +330,7 @@ mod tests {
 
     use clap::CommandFactory;
 
-    use super::{Arguments, duration};
+    use super::{Arguments, duration, since};
 
     #[test]
     fn the_command_line_is_sound() {
@@ -276,6 +344,21 @@ mod tests {
         }
         for text in ["", "soon", "-5s", "1x"] {
             assert!(duration(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn moments_read_as_people_write_them() {
+        let now = jiff::Timestamp::now();
+        for (text, hours) in [("2h", 2), ("3d", 72), ("90m", 1)] {
+            let ago = now.duration_since(since(text).unwrap());
+            assert!((hours - 2..=hours + 2).contains(&ago.as_hours()), "{text}: {ago}");
+        }
+        for text in ["2026-01-31", "2026-01-31T18:00", "2026-01-31T18:00:00Z"] {
+            assert!(since(text).unwrap() < now, "{text}");
+        }
+        for text in ["", "soon", "2026-13-01"] {
+            assert!(since(text).is_err(), "{text:?}");
         }
     }
 }

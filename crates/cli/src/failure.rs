@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use hatchery_gateway::config::{ConfigError, EditError, NoConfigDirectory};
 use hatchery_gateway::{NoStateDirectory, StartError};
 use hatchery_protocol::WireError;
+use hatchery_store::AuditError;
 use serde_json::{Value, json};
 
 use crate::exit;
@@ -42,6 +43,9 @@ pub(crate) enum Failure {
     /// There is no place for the gateway's things.
     #[error(transparent)]
     NoStateDirectory(#[from] NoStateDirectory),
+    /// The journal cannot be looked at as evidence.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// No gateway is running, and this command needs one.
     #[error("no gateway is running")]
     NotRunning,

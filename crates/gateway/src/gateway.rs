@@ -148,6 +148,11 @@ impl Gateway {
                 socket::listen(&path).map_err(|source| StartError::Directory { path, source })?;
             tasks.push(tokio::spawn(door::accept(Arc::clone(&shared), listener)).abort_handle());
         }
+        if options.doors != Doors::Within {
+            let supervisor = Arc::clone(&shared.supervisor);
+            let flushing = async move { supervisor.flush_audit_regularly().await };
+            tasks.push(tokio::spawn(flushing).abort_handle());
+        }
         if let Some(process) = ProcessIdentity::current() {
             let version = env!("CARGO_PKG_VERSION").to_owned();
             let port = address.map(|address| address.port());
@@ -205,6 +210,7 @@ impl Gateway {
         if tokio::time::timeout(FAREWELL, supervisor.disconnected()).await.is_err() {
             tracing::warn!("some connections did not read to the end");
         }
+        supervisor.flush_audit().await;
         if !self.tasks.is_empty()
             && let Err(error) = std::fs::remove_file(self.shared.state_directory.socket())
         {

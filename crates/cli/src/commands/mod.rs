@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 mod agents;
+mod audit;
 mod background;
 mod config;
 mod gateway;
@@ -35,6 +36,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
         Command::Gateway(GatewayCommand::Logs { tail, follow }) => logs::run(tail, follow),
         Command::Gateway(command) => within_runtime(background::run(command))?,
+        Command::Audit(command) => audit::run(command),
         Command::Agent => Ok(agent::serve()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
