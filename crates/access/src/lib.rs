@@ -8,7 +8,9 @@
 //! decisions go out as values. Only the signing of tickets draws its own nonces.
 
 mod caller;
+pub mod connect;
 mod grant;
+pub mod pairing;
 mod peer;
 mod permit;
 mod refusal;
