@@ -18,6 +18,7 @@ use crate::error::StartError;
 use crate::hub::Hub;
 use crate::launcher::Launcher;
 use crate::lock::{Holder, Lock};
+use crate::pairing::PairingService;
 use crate::settings::Settings;
 use crate::state_directory::StateDirectory;
 use crate::supervisor::Supervisor;
@@ -62,6 +63,7 @@ pub struct Gateway {
 pub(crate) struct Shared {
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) pairing: Arc<PairingService>,
     pub(crate) state_directory: StateDirectory,
     pub(crate) hosted: bool,
     pub(crate) address: Option<SocketAddr>,
@@ -125,10 +127,13 @@ impl Gateway {
         let hub = Arc::new(Hub::default());
         let supervisor = Supervisor::new(store, settings, launcher, Arc::clone(&hub));
         supervisor.recover().await?;
+        let place = state.path().to_owned();
+        let pairing = PairingService::new(place, Arc::clone(&supervisor), Arc::clone(&hub));
         let hosted = options.doors != Doors::All;
         let shared = Arc::new(Shared {
             supervisor,
             hub,
+            pairing,
             hosted,
             address,
             started_at_ms: now_ms(),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use hatchery_access::Caller;
-use hatchery_protocol::{EventFrame, Frame, Scope, SessionKey};
+use hatchery_access::{Caller, DeviceId};
+use hatchery_protocol::{EventFrame, Frame, Role, Scope, SessionKey};
 use serde_json::Value;
 
 use crate::outbox::{Outbox, Share, encode};
@@ -88,6 +88,28 @@ impl Hub {
                 member.sessions.remove(&session);
             }
         }
+    }
+
+    /// Ends the connections of a device, in one role or in any, but one. Says how many.
+    pub(crate) fn disconnect(
+        &self,
+        device: &DeviceId,
+        role: Option<Role>,
+        reason: &str,
+        except: Option<ConnectionId>,
+    ) -> usize {
+        let members = self.members();
+        let closed = members.iter().filter(|(connection, member)| {
+            member.caller.device() == Some(device)
+                && role.is_none_or(|role| member.caller.role() == role)
+                && Some(**connection) != except
+        });
+        closed.inspect(|(connection, _)| tracing::info!(connection, reason, "to be closed")).count()
+    }
+
+    /// The devices that are connected.
+    pub(crate) fn connected_devices(&self) -> BTreeSet<DeviceId> {
+        self.members().values().filter_map(|member| member.caller.device().cloned()).collect()
     }
 
     /// Tells whoever belongs to the audience.

@@ -22,6 +22,7 @@ mod lock;
 mod log;
 mod methods;
 mod outbox;
+mod pairing;
 mod policy;
 mod settings;
 mod socket;

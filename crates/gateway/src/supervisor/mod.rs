@@ -7,6 +7,7 @@
 mod audit;
 mod observer;
 mod recovery;
+mod revoke;
 mod run;
 
 use std::collections::BTreeMap;
