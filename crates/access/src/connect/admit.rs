@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hatchery_protocol::{Role, Scope, Secret};
+use hatchery_protocol::{ClientInfo, Role, Scope, Secret};
 
 use super::arrival::{Arrival, ProvenDevice};
 use super::credential::{AuthMethod, Credential, credential, known};
@@ -10,8 +10,8 @@ use super::denial::Denial;
 use super::keyless::admit_keyless;
 use super::policy::DoorPolicy;
 use crate::pairing::{
-    About, ApprovedVia, Ask, FreshToken, PairedDevice, PairingEvent, PairingState, Reason,
-    RequestId, approve, node, within,
+    About, ApprovedVia, Ask, FreshToken, NotSilent, PairedDevice, PairingEvent, PairingState,
+    Reason, RequestId, approve, node, within,
 };
 use crate::{Caller, DeviceCaller};
 
@@ -88,7 +88,7 @@ pub fn admit_device(
     };
     let shown = match credential(state, arrival, device, role, now_ms) {
         Ok(shown) => shown,
-        Err(denial) => return Admission::Refused(Box::new(denial)),
+        Err(denial) => return Admission::Refused(denial),
     };
     let connecting = Connecting { state, arrival, policy, device, role, shown, now_ms };
     connecting.decide(fresh)
@@ -116,39 +116,46 @@ impl Connecting<'_, '_> {
             .arrival
             .asked(self.role)
             .unwrap_or_else(|| known.map(|record| record.ceiling(self.role)).unwrap_or_default());
-        let Some(reason) = missing(known, self.role, &asked, &self.arrival.params.client) else {
-            return match known {
-                Some(record) => self.admitted(record, &asked, Vec::new(), false, fresh),
-                None => self.ask(asked, Reason::NotPaired),
-            };
+        let reason = match standing(known, self.role, &asked, &self.arrival.params.client) {
+            Ok(record) => return self.admitted(record, &asked, Vec::new(), false, fresh),
+            Err(reason) => reason,
         };
         if let Some(rule) = self.exemption() {
             return self.exempted(asked, rule);
         }
-        if !self.is_silent(reason) {
-            return self.ask(asked, reason);
+        if let Some(because) = self.not_silent(reason) {
+            return self.ask(asked, reason, because);
         }
         let request = self.asking(asked.clone(), reason).request(self.state, self.now_ms);
         self.approved(&request, ApprovedVia::Silent, &asked, Vec::new(), fresh)
     }
 
-    /// Whether nobody has to be asked: it is the owner by another way, who has not said
-    /// otherwise. Whatever somebody took from the device by name (a revoked token, lowered
+    /// Why somebody has to be asked; `None` where it is the owner by another way, who has not
+    /// said otherwise. Whatever somebody took from the device by name (a revoked token, lowered
     /// scopes) is given back by a word only, and so is another role of a device that is known,
     /// where that role is not the operator's. A device that was removed is a stranger like any
     /// other: forgetting it said nothing against it, and the same program could come with a new
     /// key at once.
-    fn is_silent(&self, reason: Reason) -> bool {
+    fn not_silent(&self, reason: Reason) -> Option<NotSilent> {
         let record = self.state.device(&self.device.id);
         let token = record.and_then(|record| record.tokens.get(&self.role));
-        let taken = token.is_some_and(|token| !token.is_live() || token.held_down);
-        let another_key = record.is_some_and(|record| record.public_key != self.device.key);
-        let another_role = record.is_some() && self.role != Role::Operator;
-        self.policy.auto_approve_local
-            && self.arrival.is_owner_by_secret()
-            && !another_key
-            && !another_role
-            && !(taken && reason != Reason::MetadataUpgrade)
+        let rules = [
+            (self.arrival.origin.is_some(), NotSilent::Page),
+            (!self.arrival.is_direct(), NotSilent::Elsewhere),
+            (!self.arrival.shared.is_secret(), NotSilent::NoSecret),
+            (!self.policy.auto_approve_local, NotSilent::TurnedOff),
+            (
+                record.is_some_and(|record| record.public_key != self.device.key),
+                NotSilent::AnotherKey,
+            ),
+            (token.is_some_and(|token| !token.is_live()), NotSilent::Revoked),
+            (
+                token.is_some_and(|token| token.held_down) && reason != Reason::MetadataUpgrade,
+                NotSilent::HeldDown,
+            ),
+            (record.is_some() && self.role != Role::Operator, NotSilent::AnotherRole),
+        ];
+        rules.into_iter().find_map(|(holds, rule)| holds.then_some(rule))
     }
 
     /// The setting by which it needs no pairing: for operators, and never against what somebody
@@ -173,13 +180,15 @@ impl Connecting<'_, '_> {
             role: self.role,
             scopes,
             reason,
+            because: NotSilent::Live,
             address: self.arrival.address,
             origin: self.arrival.origin.map(str::to_owned),
         }
     }
 
-    fn ask(&self, scopes: BTreeSet<Scope>, reason: Reason) -> Admission {
-        match self.asking(scopes, reason).put(self.state, self.now_ms) {
+    fn ask(&self, scopes: BTreeSet<Scope>, reason: Reason, because: NotSilent) -> Admission {
+        let ask = Ask { because, ..self.asking(scopes, reason) };
+        match ask.put(self.state, self.now_ms) {
             Err(refusal) => Admission::Refused(Box::new(Denial::busy(refusal))),
             Ok((request, events)) => {
                 let known = known(self.state, self.device);
@@ -209,8 +218,8 @@ impl Connecting<'_, '_> {
             device: self.device.id.clone(),
             key: self.device.key.clone(),
         };
-        let client = &self.arrival.params.client;
-        let reason = missing(record, self.role, &scopes, client).unwrap_or(Reason::ScopeUpgrade);
+        let standing = standing(record, self.role, &scopes, &self.arrival.params.client);
+        let reason = standing.err().unwrap_or(Reason::ScopeUpgrade);
         let request = self.asking(scopes.clone(), reason).request(self.state, self.now_ms);
         self.approved(&request, ApprovedVia::SetupCode, &scopes, vec![used], fresh)
     }
@@ -238,7 +247,7 @@ impl Connecting<'_, '_> {
             scopes: request.scopes.clone(),
             reason: request.reason,
             via,
-            by: super::admit::client_name(self.arrival),
+            by: client_name(self.arrival),
             at_ms: self.now_ms,
         });
         self.admitted(&record, asked, events, silent, fresh)
@@ -316,32 +325,35 @@ impl Connecting<'_, '_> {
     }
 }
 
-/// What has to be approved before the device is let in as it asks; `None` where nothing has.
-fn missing(
-    known: Option<&PairedDevice>,
+/// The device's record, where it covers what is asked; else what has to be approved.
+fn standing<'s>(
+    known: Option<&'s PairedDevice>,
     role: Role,
     asked: &BTreeSet<Scope>,
-    client: &hatchery_protocol::ClientInfo,
-) -> Option<Reason> {
-    let Some(record) = known else {
-        return Some(Reason::NotPaired);
-    };
+    client: &ClientInfo,
+) -> Result<&'s PairedDevice, Reason> {
+    let record = known.ok_or(Reason::NotPaired)?;
     if record.live_token(role).is_none() {
-        return Some(Reason::RoleUpgrade);
+        return Err(Reason::RoleUpgrade);
     }
     if within(asked, &record.ceiling(role)) != *asked {
-        return Some(Reason::ScopeUpgrade);
+        return Err(Reason::ScopeUpgrade);
     }
     let about = About::of(client);
-    let differs = |pinned: Option<&str>, said: Option<&str>| match (pinned, said) {
-        (Some(pinned), Some(said)) => !pinned.trim().eq_ignore_ascii_case(said.trim()),
-        _ => false,
+    let family = (record.device_family.as_deref(), about.device_family.as_deref());
+    if differs(Some(&record.platform), Some(&about.platform)) || differs(family.0, family.1) {
+        return Err(Reason::MetadataUpgrade);
+    }
+    Ok(record)
+}
+
+/// Whether a device says something else of its machine than before. Saying nothing is not saying
+/// something else: its programs do not all say as much.
+fn differs(pinned: Option<&str>, said: Option<&str>) -> bool {
+    let words = |text: Option<&str>| {
+        text.map(|text| text.trim().to_ascii_lowercase()).filter(|text| !text.is_empty())
     };
-    let pinned = Some(record.platform.as_str()).filter(|text| !text.is_empty());
-    let said = Some(about.platform.as_str()).filter(|text| !text.is_empty());
-    (differs(pinned, said)
-        || differs(record.device_family.as_deref(), about.device_family.as_deref()))
-    .then_some(Reason::MetadataUpgrade)
+    words(pinned).zip(words(said)).is_some_and(|(pinned, said)| pinned != said)
 }
 
 /// How logs and lists name the client: as it names itself, fit to be shown.

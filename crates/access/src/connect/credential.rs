@@ -67,7 +67,7 @@ pub(crate) fn credential<'s>(
     device: &ProvenDevice,
     role: Role,
     now_ms: u64,
-) -> Result<Credential<'s>, Denial> {
+) -> Result<Credential<'s>, Box<Denial>> {
     let record = known(state, device);
     let live = record.and_then(|record| record.live_token(role));
     let matches = |shown: &hatchery_protocol::Secret| {
@@ -109,7 +109,7 @@ pub(crate) fn credential<'s>(
     };
     let wrong_shared =
         matches!(failure, SharedFailure::TokenMismatch | SharedFailure::PasswordMismatch);
-    Err(if wrong_shared { denial.counting(SecretBucket::Shared) } else { denial })
+    Err(Box::new(if wrong_shared { denial.counting(SecretBucket::Shared) } else { denial }))
 }
 
 /// The device's record, where the key is the one it was approved with.

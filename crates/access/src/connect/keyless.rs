@@ -19,7 +19,7 @@ const KEYLESS_LOCAL: [(&str, &str); 2] = [("cli", "cli"), ("gateway-client", "ba
 /// Decides about a client without a device key. It is never paired and gets no token.
 pub(crate) fn admit_keyless(arrival: &Arrival<'_>, policy: &DoorPolicy, role: Role) -> Admission {
     match scopes(arrival, policy, role) {
-        Err(denial) => Admission::Refused(Box::new(denial)),
+        Err(denial) => Admission::Refused(denial),
         Ok((scopes, exempt)) => {
             let method = AuthMethod::by_shared(&arrival.shared).unwrap_or(AuthMethod::None);
             Admission::Admitted(Box::new(Admitted {
@@ -43,8 +43,8 @@ pub(crate) fn admit_keyless(arrival: &Arrival<'_>, policy: &DoorPolicy, role: Ro
 
 type Granted = (BTreeSet<Scope>, Option<&'static str>);
 
-fn scopes(arrival: &Arrival<'_>, policy: &DoorPolicy, role: Role) -> Result<Granted, Denial> {
-    let needs_key = |rule, advice| Err(Denial::device_required(rule, advice));
+fn scopes(arrival: &Arrival<'_>, policy: &DoorPolicy, role: Role) -> Result<Granted, Box<Denial>> {
+    let needs_key = |rule, advice| Err(Box::new(Denial::device_required(rule, advice)));
     if role != Role::Operator {
         return needs_key("connect.device", "a node connects with a device key");
     }
@@ -59,7 +59,7 @@ fn scopes(arrival: &Arrival<'_>, policy: &DoorPolicy, role: Role) -> Result<Gran
             arrival.shared,
             SharedProof::Failed(SharedFailure::TokenMismatch | SharedFailure::PasswordMismatch)
         ) {
-            return Err(Denial::control_ui_device_required());
+            return Err(Box::new(Denial::control_ui_device_required()));
         }
     }
     match &arrival.shared {
@@ -69,7 +69,7 @@ fn scopes(arrival: &Arrival<'_>, policy: &DoorPolicy, role: Role) -> Result<Gran
                 "connect with a device key and the gateway's shared secret (`--token`, `--password`)",
             )
         }
-        SharedProof::Failed(failure) => Err(Denial::shared_secret(*failure, arrival)),
+        SharedProof::Failed(failure) => Err(Box::new(Denial::shared_secret(*failure, arrival))),
         SharedProof::Open | SharedProof::Proxy { .. } => match policy.exempts(arrival) {
             Some(rule) => Ok((asked, Some(rule))),
             None => needs_key(
@@ -85,18 +85,18 @@ fn with_secret(
     arrival: &Arrival<'_>,
     policy: &DoorPolicy,
     asked: BTreeSet<Scope>,
-) -> Result<Granted, Denial> {
+) -> Result<Granted, Box<Denial>> {
     if let Some(rule) = policy.exempts(arrival) {
         return Ok((asked, Some(rule)));
     }
     if arrival.is_owner_by_secret() && arrival.version == ProtocolVersion::V4 {
         if KEYLESS_LOCAL.iter().any(|(id, mode)| arrival.says_it_is(id, mode)) {
             if !policy.auto_approve_local {
-                return Err(Denial::device_required(
+                return Err(Box::new(Denial::device_required(
                     "gateway.nodes.pairing.autoApproveLocal",
                     "gateway.nodes.pairing.autoApproveLocal is false, so programs on this \
                      machine are approved one by one: connect with a device key",
-                ));
+                )));
             }
             return Ok((asked, None));
         }

@@ -54,6 +54,11 @@ pub(crate) fn record_after(
         Role::Operator => request.scopes.clone(),
         Role::Node => BTreeSet::new(),
     };
+    // What was approved before a revocation does not come back with the next approval.
+    let was_revoked = record.tokens.get(&request.role).is_some_and(|token| !token.is_live());
+    if request.role == Role::Operator && was_revoked {
+        record.scopes.clear();
+    }
     record.scopes.extend(&scopes);
     match record.tokens.get_mut(&request.role) {
         Some(token) if token.is_live() => {
@@ -90,7 +95,7 @@ pub(crate) fn approve(
 ) -> Result<Decision, Refusal> {
     let request = visible(state, hand, id, now_ms)?;
     if hand.is(&request.device_id) {
-        return Err(self_approval(request.approve_command(), hand));
+        return Err(self_approval(hand));
     }
     if request.role != Role::Operator {
         hand.must_hold(Scope::Admin)?;
@@ -116,12 +121,12 @@ pub(crate) fn approve(
 }
 
 /// A device asks, and somebody else answers: whatever it holds already.
-pub(crate) fn self_approval(command: String, hand: &Hand<'_>) -> Refusal {
+pub(crate) fn self_approval(hand: &Hand<'_>) -> Refusal {
     Refusal::forbidden(
         "SELF_APPROVAL",
         "pairing.approve",
         "a device cannot approve its own request",
-        Remedy::Command(command),
+        Remedy::Command(hand.owners_command.clone()),
     )
     .with_log(hand.name.clone())
 }

@@ -7,7 +7,7 @@ use hatchery_protocol::{ClientInfo, ErrorCode, Role, Scope};
 
 use super::pending::same_source;
 use super::{
-    About, Dropped, MAX_PENDING, MAX_PENDING_PER_SOURCE, PairingEvent, PairingState,
+    About, Dropped, MAX_PENDING, MAX_PENDING_PER_SOURCE, NotSilent, PairingEvent, PairingState,
     PendingRequest, PublicKey, Reason, RequestId,
 };
 use crate::{DeviceId, Refusal, Remedy};
@@ -24,6 +24,7 @@ pub(crate) struct Ask {
     pub(crate) role: Role,
     pub(crate) scopes: BTreeSet<Scope>,
     pub(crate) reason: Reason,
+    pub(crate) because: NotSilent,
     pub(crate) address: IpAddr,
     pub(crate) origin: Option<String>,
 }
@@ -76,6 +77,7 @@ impl Ask {
             role: self.role,
             scopes: self.scopes.clone(),
             reason: self.reason,
+            because: self.because,
             remote_ip: self.address.to_canonical(),
             browser_origin: self.origin.as_deref().and_then(words),
             is_repair: state.devices.contains_key(&self.device),

@@ -11,8 +11,8 @@ use super::hand::{Hand, unknown_device, unknown_request};
 use super::tokens::{self, Rotation, reached};
 use super::{
     About, Ask, Cleared, Command, Decision, Dropped, FreshToken, MAX_SETUP_CODES,
-    NEVER_BY_SETUP_CODE, NodeRequest, PairingEvent, PairingState, Reason, Reply, RequestId,
-    SETUP_CODE_TTL_MS, SetupCode, SetupProfile, within,
+    NEVER_BY_SETUP_CODE, NodeRequest, NotSilent, PairingEvent, PairingState, Reason, Reply,
+    RequestId, SETUP_CODE_TTL_MS, SetupCode, SetupProfile, within,
 };
 use crate::{Caller, DeviceId, Refusal, Remedy};
 
@@ -31,12 +31,15 @@ impl PairingState {
         // The two commands of a device about itself need no hand on devices.
         match command {
             Command::RequestUpgrade { scopes, origin, address } => {
-                return self.request_upgrade(caller, scopes, origin, address, now_ms);
+                self.request_upgrade(caller, scopes, origin, address, now_ms)
             }
             Command::ClaimUpgrade { request, fresh } => {
-                return tokens::claim(self, caller, &request, fresh, now_ms);
+                tokens::claim(self, caller, &request, fresh, now_ms)
             }
-            command => self.decide_by_hand(&Hand::of(caller)?, command, now_ms),
+            command => {
+                let hand = Hand::of(caller, owners_command(&command))?;
+                self.decide_by_hand(&hand, command, now_ms)
+            }
         }
     }
 
@@ -70,7 +73,16 @@ impl PairingState {
                 let rotation = Rotation { device, role, scopes, fresh, by_own_token, reveal };
                 tokens::rotate(self, hand, rotation, now_ms)
             }
-            Command::Revoke { device, role } => tokens::revoke(self, hand, device, role, now_ms),
+            Command::Revoke { device, role } => {
+                // What it asked before was asked of somebody who had not said no.
+                let asks =
+                    self.dropping(hand, now_ms, |one| one.device_id == device && one.role == role);
+                let mut decision = tokens::revoke(self, hand, device, role, now_ms)?;
+                if !decision.events.is_empty() {
+                    decision.events.splice(0..0, asks);
+                }
+                Ok(decision)
+            }
             Command::Clear(cleared) => self.clear(hand, cleared, now_ms),
             Command::IssueSetupCode { profile, fresh } => {
                 self.issue_setup_code(hand, profile, fresh, now_ms)
@@ -187,6 +199,7 @@ impl PairingState {
             role: Role::Operator,
             scopes,
             reason: Reason::ScopeUpgrade,
+            because: NotSilent::Live,
             address,
             origin,
         };
@@ -211,7 +224,7 @@ impl PairingState {
     ) -> Result<Decision, Refusal> {
         let asked = self.node_request(hand, &request, now_ms)?;
         if hand.is(&asked.device_id) {
-            return Err(self_approval(format!("hatchery nodes approve {request}"), hand));
+            return Err(self_approval(hand));
         }
         hand.must_cover(&asked.needs())?;
         let record = reached(self, hand, &asked.device_id)?;
@@ -249,6 +262,31 @@ impl PairingState {
         chosen
             .map(|one| dropped(&one.request_id, &one.device_id, Dropped::Cleared, hand, now_ms))
             .collect()
+    }
+}
+
+/// The command by which the owner does the same on the gateway's machine.
+fn owners_command(command: &Command) -> String {
+    match command {
+        Command::Approve { request } => format!("hatchery devices approve {request}"),
+        Command::Reject { request } => format!("hatchery devices reject {request}"),
+        Command::Remove { device } => format!("hatchery devices remove {device}"),
+        Command::Rename { device, .. } => format!("hatchery devices rename {device}"),
+        Command::Rotate { device, role, .. } => {
+            format!("hatchery devices rotate {device} --role {role}")
+        }
+        Command::Revoke { device, role } => {
+            format!("hatchery devices revoke {device} --role {role}")
+        }
+        Command::Clear(Cleared::Pending) => "hatchery devices clear --pending".to_owned(),
+        Command::Clear(Cleared::Everything) => "hatchery devices clear".to_owned(),
+        Command::IssueSetupCode { .. } => "hatchery pair".to_owned(),
+        Command::ApproveNode { request } => format!("hatchery nodes approve {request}"),
+        Command::RejectNode { request } => format!("hatchery nodes reject {request}"),
+        Command::RemoveNode { device } => format!("hatchery nodes remove {device}"),
+        Command::RequestUpgrade { .. } | Command::ClaimUpgrade { .. } => {
+            "hatchery devices list".to_owned()
+        }
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) struct Hand<'a> {
     scopes: BTreeSet<Scope>,
     /// How the journal names it.
     pub(crate) name: String,
+    /// The command by which the owner does what the caller wants.
+    pub(crate) owners_command: String,
 }
 
 enum Kind<'a> {
@@ -25,7 +27,7 @@ enum Kind<'a> {
 impl<'a> Hand<'a> {
     /// The caller's hand, where it holds the pairing scope. A run never has one: what an agent
     /// reads must not be able to let anybody in.
-    pub(crate) fn of(caller: &'a Caller) -> Result<Self, Refusal> {
+    pub(crate) fn of(caller: &'a Caller, owners_command: String) -> Result<Self, Refusal> {
         let kind = match caller {
             Caller::Owner => Kind::Owner,
             Caller::Run(_) => {
@@ -33,14 +35,14 @@ impl<'a> Hand<'a> {
                     "RUN_MAY_NOT_PAIR",
                     "pairing.runs",
                     "a run never decides about devices",
-                    Remedy::Advice("ask the owner to run `hatchery devices list`".to_owned()),
+                    Remedy::Command(owners_command),
                 )
                 .with_log(caller.describe()));
             }
             Caller::Device(device) => device.device.as_ref().map_or(Kind::Secret, Kind::Device),
         };
         let scopes: BTreeSet<Scope> = caller.scopes().collect();
-        let hand = Self { kind, scopes, name: caller.describe() };
+        let hand = Self { kind, scopes, name: caller.describe(), owners_command };
         hand.must_hold(Scope::Pairing)?;
         Ok(hand)
     }
@@ -83,7 +85,7 @@ impl<'a> Hand<'a> {
             "MISSING_SCOPE",
             scope.as_str(),
             format!("missing scope: {scope}"),
-            Remedy::Command("hatchery devices list".to_owned()),
+            Remedy::Command(self.owners_command.clone()),
         )
         .with_log(format!("{} decides about devices", self.name)))
     }

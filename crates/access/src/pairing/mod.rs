@@ -11,6 +11,7 @@ mod ask;
 mod command;
 mod decide;
 mod event;
+mod explain;
 mod hand;
 pub(crate) mod node;
 mod paired;
@@ -22,13 +23,15 @@ mod tokens;
 
 pub use command::{Cleared, Command, Decision, Reply};
 pub use event::{Disconnect, Dropped, PairingEvent};
+pub use explain::{Explanation, RuleLine};
 pub use node::{MAX_NODE_COMMAND_CHARS, MAX_NODE_COMMANDS, NodeRequest, is_dangerous};
 pub use paired::{ApprovedVia, DeviceToken, PairedDevice};
 pub use pending::{
-    About, MAX_PENDING, MAX_PENDING_PER_SOURCE, PENDING_TTL_MS, PendingRequest, Reason, RequestId,
+    About, MAX_PENDING, MAX_PENDING_PER_SOURCE, NotSilent, PENDING_TTL_MS, PendingRequest, Reason,
+    RequestId,
 };
 pub use setup::{MAX_SETUP_CODES, NEVER_BY_SETUP_CODE, SETUP_CODE_TTL_MS, SetupCode, SetupProfile};
-pub use state::{MAX_OUTCOMES, MAX_PAIRED, Outcome, PairingState};
+pub use state::{MAX_OUTCOMES, MAX_OUTCOMES_PER_DEVICE, MAX_PAIRED, Outcome, PairingState};
 pub use token::{FreshToken, PublicKey, TokenHash};
 
 pub(crate) use ask::Ask;

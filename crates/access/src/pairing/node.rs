@@ -69,9 +69,8 @@ impl NodeRequest {
 #[must_use]
 pub fn is_dangerous(command: &str) -> bool {
     let command = command.to_ascii_lowercase();
-    command == "browser.proxy"
-        || command == "fs.listdir"
-        || ["system.run", "browser.proxy.", "system.execapprovals."]
+    command == "fs.listdir"
+        || ["system.run", "browser.proxy", "system.execapprovals."]
             .iter()
             .any(|prefix| command.starts_with(prefix))
 }

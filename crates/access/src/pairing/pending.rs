@@ -41,6 +41,48 @@ pub enum Reason {
     MetadataUpgrade,
 }
 
+/// Why a request is not approved without anybody being asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotSilent {
+    /// It does not come straight from this machine.
+    Elsewhere,
+    /// A page sent it.
+    Page,
+    /// The shared secret was not shown.
+    NoSecret,
+    /// `gateway.nodes.pairing.autoApproveLocal` is false.
+    TurnedOff,
+    /// The role's token was revoked.
+    Revoked,
+    /// The device's scopes were lowered.
+    HeldDown,
+    /// The device is known, and asks to be a node as well.
+    AnotherRole,
+    /// The device's id is known with another key.
+    AnotherKey,
+    /// It was asked by a connection that is up, not by a new one.
+    Live,
+}
+
+impl NotSilent {
+    /// Its meaning in a few words.
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Elsewhere => "it does not come straight from this machine",
+            Self::Page => "it comes from a web page",
+            Self::NoSecret => "it did not show the gateway's shared secret",
+            Self::TurnedOff => "gateway.nodes.pairing.autoApproveLocal is false",
+            Self::Revoked => "the device's token for this role was revoked",
+            Self::HeldDown => "the device's scopes were lowered",
+            Self::AnotherRole => "a known device asks to be a node as well",
+            Self::AnotherKey => "the device's id is known with another key",
+            Self::Live => "a device that is connected asks for more",
+        }
+    }
+}
+
 /// A device that asks to be let in, or for more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -59,6 +101,8 @@ pub struct PendingRequest {
     pub scopes: BTreeSet<Scope>,
     /// Why it has to ask.
     pub reason: Reason,
+    /// Why the owner is asked, and it is not approved without.
+    pub because: NotSilent,
     /// Whence it asks.
     pub remote_ip: IpAddr,
     /// The page it asks from, where it is a browser.
@@ -219,6 +263,8 @@ pub(crate) fn same_source(one: IpAddr, other: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::{RequestId, same_source};
 
     #[test]

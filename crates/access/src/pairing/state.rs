@@ -17,6 +17,9 @@ pub const MAX_PAIRED: usize = 10_000;
 /// How many decided requests are remembered, for those who wait for the word.
 pub const MAX_OUTCOMES: usize = 256;
 
+/// How many of them are of one device.
+pub const MAX_OUTCOMES_PER_DEVICE: usize = 8;
+
 /// Which devices there are, and who asks to be one.
 #[derive(Clone, Debug)]
 pub struct PairingState {
@@ -89,7 +92,7 @@ impl PairingState {
     /// and a run sees none.
     #[must_use]
     pub fn shows(&self, caller: &Caller, device: &DeviceId) -> bool {
-        super::hand::Hand::of(caller).is_ok_and(|hand| hand.reaches(device))
+        super::hand::Hand::of(caller, String::new()).is_ok_and(|hand| hand.reaches(device))
     }
 
     /// How a request stands, for the device that made it.
@@ -169,9 +172,7 @@ impl PairingState {
             PairingEvent::Removed { device, .. } => {
                 self.devices.remove(device);
                 self.node_requests.remove(device);
-                self.setup_codes.retain(|_, code| {
-                    code.bound_to.as_ref().is_none_or(|(bound, _)| bound != device)
-                });
+                self.drop_codes_of(device);
                 self.outcomes.retain(|_, decided| decided.device != *device);
             }
             PairingEvent::SetupCodeIssued { code } => {
@@ -218,6 +219,8 @@ impl PairingState {
                         token.last_used_at_ms = None;
                     }
                 });
+                // The word has come and the token with it: it is fetched once.
+                self.outcomes.retain(|_, one| one.device != *device || !one.approved);
             }
             PairingEvent::TokenRotated { device, role, hash, scopes, held_down, at_ms, .. } => {
                 self.change(device, |record| {
@@ -229,6 +232,7 @@ impl PairingState {
                         token.last_used_at_ms = None;
                     }
                 });
+                self.drop_codes_of(device);
             }
             PairingEvent::TokenRevoked { device, role, at_ms, .. } => {
                 self.change(device, |record| {
@@ -239,6 +243,7 @@ impl PairingState {
                 });
                 // What was approved and not yet fetched is void as well.
                 self.outcomes.retain(|_, decided| decided.device != *device);
+                self.drop_codes_of(device);
             }
             PairingEvent::Seen { device, role, by_token, address, at_ms } => {
                 self.change(device, |record| {
@@ -252,13 +257,17 @@ impl PairingState {
                 });
                 if *by_token {
                     // The device has its token, so the code that got it has done its work.
-                    self.setup_codes.retain(|_, code| {
-                        code.bound_to.as_ref().is_none_or(|(bound, _)| bound != device)
-                    });
+                    self.drop_codes_of(device);
                 }
             }
             _ => {}
         }
+    }
+
+    /// Makes void the codes that a device has used and could use again.
+    fn drop_codes_of(&mut self, device: &DeviceId) {
+        self.setup_codes
+            .retain(|_, code| code.bound_to.as_ref().is_none_or(|(bound, _)| bound != device));
     }
 
     fn change(&mut self, device: &DeviceId, change: impl FnOnce(&mut PairedDevice)) {
@@ -268,11 +277,15 @@ impl PairingState {
     }
 
     fn remember(&mut self, request: &RequestId, device: &DeviceId, approved: bool, at_ms: u64) {
-        if self.outcomes.len() >= MAX_OUTCOMES
-            && let Some(oldest) = self.outcomes.iter().min_by_key(|(_, one)| one.at_ms)
-        {
-            let oldest = oldest.0.clone();
-            self.outcomes.remove(&oldest);
+        // Whoever asks often forgets its own first.
+        let own = self.outcomes.values().filter(|one| one.device == *device).count();
+        let crowds = own >= MAX_OUTCOMES_PER_DEVICE;
+        if crowds || self.outcomes.len() >= MAX_OUTCOMES {
+            let old = self.outcomes.iter().filter(|(_, one)| !crowds || one.device == *device);
+            let oldest = old.min_by_key(|(_, one)| one.at_ms);
+            if let Some(oldest) = oldest.map(|(id, _)| id.clone()) {
+                self.outcomes.remove(&oldest);
+            }
         }
         self.outcomes.insert(request.clone(), Decided { device: device.clone(), approved, at_ms });
     }
