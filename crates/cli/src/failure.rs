@@ -43,6 +43,9 @@ pub(crate) enum Failure {
     /// There is no place for the gateway's things.
     #[error(transparent)]
     NoStateDirectory(#[from] NoStateDirectory),
+    /// What a text names is not there.
+    #[error("{0}")]
+    NotFound(String),
     /// The journal cannot be looked at as evidence.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -94,6 +97,7 @@ impl Failure {
     pub(crate) fn remedy(&self) -> Option<&str> {
         match self {
             Self::Refused(error) => error.detail("remedy"),
+            Self::NotFound(_) => Some("hatchery devices list"),
             Self::NotRunning => Some("hatchery gateway start"),
             Self::Disconnected => Some("hatchery gateway logs --tail 20"),
             Self::NoTicket(_) => {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hatchery_sandbox::ProcessIdentity;
-use hatchery_store::Store;
+use hatchery_store::{AuditEvent, Store};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
@@ -81,6 +81,28 @@ impl Shared {
         // The sender lives in `self`.
         if self.closing.subscribe().wait_for(|closing| *closing).await.is_err() {
             std::future::pending().await
+        }
+    }
+
+    /// Keeps in the journal that the gateway has started and which settings take protection away,
+    /// and looks at once whether the devices can be read: a person should hear of it early. A
+    /// command that hosts a gateway for itself has nothing to say unless there is such a setting.
+    fn note_start(&self, config: &Config, doors: Doors) {
+        let exemptions = config.exemptions();
+        if doors == Doors::All || (doors == Doors::Hosted && !exemptions.is_empty()) {
+            self.supervisor.audit(AuditEvent::GatewayStarted {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                address: self.address.map(|address| address.to_string()),
+                exemptions,
+            });
+        }
+        if doors == Doors::All {
+            let pairing = Arc::clone(&self.pairing);
+            tokio::spawn(async move {
+                if let Err(refusal) = pairing.with_state(|_| {}).await {
+                    tracing::error!("the devices cannot be read: {refusal}");
+                }
+            });
         }
     }
 
@@ -165,6 +187,7 @@ impl Gateway {
                 .map_err(|source| StartError::Directory { path: state.lock(), source })?;
         }
         log_start(&config, address);
+        shared.note_start(&config, options.doors);
         Ok(Self { shared, tasks, _lock: lock })
     }
 

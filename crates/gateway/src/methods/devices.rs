@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::asker::Asker;
 use crate::clock::now_ms;
 use crate::gateway::Shared;
-use crate::pairing::{Carried, fresh, with_durability};
+use crate::pairing::{Carried, fresh, reachable, with_durability};
 
 /// How long somebody who waits for a decision is kept waiting at most.
 const MAX_WAIT: Duration = Duration::from_secs(10 * 60);
@@ -95,7 +95,10 @@ pub(crate) struct UpgradeParams {
 }
 
 /// The devices the caller may see, and the requests that wait.
-pub(crate) async fn list(shared: &Arc<Shared>, permit: Permit<Pairing>) -> Result<Value, WireError> {
+pub(crate) async fn list(
+    shared: &Arc<Shared>,
+    permit: Permit<Pairing>,
+) -> Result<Value, WireError> {
     let caller = permit.caller();
     let connected = shared.hub.connected_devices();
     let (pending, paired) = shared
@@ -121,6 +124,38 @@ pub(crate) async fn list(shared: &Arc<Shared>, permit: Permit<Pairing>) -> Resul
         .await?;
     let store = shared.pairing.store_view().await?;
     Ok(json!({"pending": pending, "paired": paired, "store": store}))
+}
+
+/// Why a device is let in or not, rule by rule.
+pub(crate) async fn explain(
+    shared: &Arc<Shared>,
+    permit: Permit<Pairing>,
+    params: ExplainParams,
+) -> Result<Value, WireError> {
+    let caller = permit.caller();
+    let explained = shared
+        .pairing
+        .with_state(|state| {
+            let (id, now) = (params.id.trim(), now_ms());
+            let asking = state.pending(now).filter(|request| {
+                request.request_id.as_str().starts_with(id)
+                    || request.device_id.as_str().starts_with(id)
+            });
+            let known = state.devices().map(|device| &device.device_id);
+            let known = known.filter(|device| device.as_str().starts_with(id));
+            let mut meant = asking.map(|request| &request.device_id).chain(known);
+            // What a caller may not see it cannot find out by asking for an explanation.
+            meant.all(|device| state.shows(caller, device)).then(|| state.explain(id, now))?
+        })
+        .await?;
+    explained.map(|explained| json!(explained)).ok_or_else(|| {
+        let remedy = Remedy::Command("hatchery devices list".to_owned());
+        let id: String = params.id.chars().take(64).collect();
+        let message = format!("there is no request and no device '{id}'");
+        Refusal::forbidden("NO_SUCH_DEVICE", "pairing.devices", message, remedy)
+            .in_class(ErrorCode::InvalidRequest)
+            .into()
+    })
 }
 
 /// Carries out a command that answers at once, and ends the caller's own connection after the
@@ -261,9 +296,7 @@ pub(crate) async fn request_upgrade(
 ) -> Result<(), WireError> {
     let scopes = known_scopes(&params.scopes)?;
     let address = match caller.device().cloned() {
-        Some(device) => {
-            shared.pairing.with_state(|state| state.device(&device)?.remote_ip).await?
-        }
+        Some(device) => shared.pairing.with_state(|state| state.device(&device)?.remote_ip).await?,
         None => None,
     };
     let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
@@ -393,12 +426,7 @@ pub(crate) fn setup_status(
 
 /// Where a device finds this gateway, as far as the gateway knows.
 fn own_url(shared: &Shared) -> Option<String> {
-    let address = shared.address?;
-    if address.ip().is_unspecified() {
-        let port = address.port();
-        return crate::http::lan_address().map(|ip| format!("ws://{ip}:{port}"));
-    }
-    Some(format!("ws://{address}"))
+    reachable(shared.address?).map(|address| format!("ws://{address}"))
 }
 
 fn no_url() -> Refusal {
@@ -418,12 +446,10 @@ fn known_role(text: &str) -> Result<Role, WireError> {
 fn known_scopes(texts: &[String]) -> Result<BTreeSet<Scope>, WireError> {
     let scope = |text: &String| {
         let text = text.trim();
-        Scope::parse(text)
-            .or_else(|| Scope::parse(&format!("operator.{text}")))
-            .ok_or_else(|| {
-                let text: String = text.chars().take(64).collect();
-                invalid(&format!("invalid params: there is no scope '{text}'"))
-            })
+        Scope::parse(text).or_else(|| Scope::parse(&format!("operator.{text}"))).ok_or_else(|| {
+            let text: String = text.chars().take(64).collect();
+            invalid(&format!("invalid params: there is no scope '{text}'"))
+        })
     };
     texts.iter().map(scope).collect()
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use hatchery_access::pairing::{Disconnect, Dropped, PairingEvent};
 use hatchery_access::DeviceId;
+use hatchery_access::pairing::{Disconnect, Dropped, PairingEvent};
 use hatchery_protocol::{Role, Scope, event};
 use hatchery_store::AuditEvent;
 use serde_json::json;
@@ -25,7 +25,9 @@ impl PairingService {
         for event in events {
             match event {
                 PairingEvent::SetupCodeIssued { code } => self.setups().issued(code, now_ms()),
-                PairingEvent::SetupCodeUsed { hash, device, .. } => self.setups().used(hash, device),
+                PairingEvent::SetupCodeUsed { hash, device, .. } => {
+                    self.setups().used(hash, device)
+                }
                 PairingEvent::SetupCodesCleared { .. } => self.setups().cleared(),
                 _ => {}
             }

@@ -5,6 +5,7 @@
 //! nothing of it is on the path of a spawn. A store that is damaged, read-only or out of reach
 //! changes one thing: what is decided lasts as long as the gateway, and every answer says so.
 
+mod address;
 mod files;
 mod follow;
 mod setup;
@@ -13,11 +14,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hatchery_access::connect::{Admission, Arrival, Denial, DoorPolicy, admit_device};
-use hatchery_access::pairing::{Command, Disconnect, FreshToken, PairingEvent, PairingState, Reply};
+use hatchery_access::pairing::{
+    Command, Disconnect, FreshToken, PairingEvent, PairingState, Reply,
+};
 use hatchery_access::{Caller, Refusal};
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, watch};
 
+pub(crate) use self::address::reachable;
 use self::files::Files;
 use self::setup::Setups;
 use crate::clock::now_ms;
@@ -186,10 +190,9 @@ impl PairingService {
             let directory = self.directory.clone();
             let opening = tokio::task::spawn_blocking(move || Files::open(&directory)).await;
             match opening {
-                Ok(Ok((files, state))) => Ok(Opened {
-                    state: Arc::new(Mutex::new(state)),
-                    files: Arc::new(files),
-                }),
+                Ok(Ok((files, state))) => {
+                    Ok(Opened { state: Arc::new(Mutex::new(state)), files: Arc::new(files) })
+                }
                 Ok(Err(error)) => Err(unavailable("NO_RANDOMNESS", error)),
                 Err(error) => Err(unavailable("DEVICES_UNAVAILABLE", error)),
             }

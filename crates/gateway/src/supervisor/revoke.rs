@@ -13,7 +13,8 @@ impl Supervisor {
     pub(crate) fn stop_runs_of(self: &Arc<Self>, device: &DeviceId) -> usize {
         let sessions: Vec<SessionId> = {
             let core = self.core();
-            let of_device = core.callers.iter().filter(|(_, caller)| caller.device() == Some(device));
+            let of_device =
+                core.callers.iter().filter(|(_, caller)| caller.device() == Some(device));
             let live = of_device.filter_map(|(run, _)| core.state.get(run));
             live.map(|live| live.run.session.clone()).collect()
         };
