@@ -4,6 +4,7 @@
 use std::net::TcpStream;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use hatchery_access::PayloadVersion;
 use hatchery_protocol::{
     ClientInfo, ConnectAuth, ConnectParams, OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, Secret,
 };
@@ -125,7 +126,7 @@ fn params(target: &Target, nonce: &str) -> ConnectParams {
     params.auth = Some(ConnectAuth { token, ..ConnectAuth::default() });
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-    params.device = Some(target.key.sign(&params, nonce, now_ms));
+    params.device = Some(target.key.prove(&params, nonce, now_ms, PayloadVersion::V3));
     params
 }
 
