@@ -310,7 +310,7 @@ fn another_device_cannot_borrow_an_id_or_a_key() {
 
 #[test]
 fn a_field_that_could_be_read_in_two_ways_is_refused() {
-    let changes: [(&str, fn(&mut ConnectParams)); 7] = [
+    let changes: [Change; 7] = [
         ("client.id", |params| params.client.id = "cli|cli".to_owned()),
         ("client.mode", |params| params.client.mode = "|".to_owned()),
         ("client.platform", |params| params.client.platform = "linux|x".to_owned()),
@@ -334,7 +334,7 @@ fn a_field_that_could_be_read_in_two_ways_is_refused() {
 #[test]
 fn nothing_large_is_looked_at() {
     let words = |length: usize| "x".repeat(length);
-    let changes: [(&str, usize, fn(&mut ConnectParams, String)); 7] = [
+    let changes: [Filling<ConnectParams>; 7] = [
         ("client.id", MAX_SIGNED_WORD, |params, text| params.client.id = text),
         ("client.mode", MAX_SIGNED_WORD, |params, text| params.client.mode = text),
         ("client.platform", MAX_SIGNED_WORD, |params, text| params.client.platform = text),
@@ -362,7 +362,7 @@ fn nothing_large_is_looked_at() {
     };
     assert!(with_scopes(MAX_SIGNED_SCOPES).is_ok());
     assert_eq!(with_scopes(MAX_SIGNED_SCOPES + 1), Err(DeviceFault::FieldTooLong("scopes")));
-    let changes: [(&str, usize, fn(&mut DeviceParams, String)); 3] = [
+    let changes: [Filling<DeviceParams>; 3] = [
         ("device.nonce", MAX_SIGNED_WORD, |device, text| device.nonce = text),
         ("device.publicKey", MAX_PUBLIC_KEY_TEXT, |device, text| device.public_key = text),
         ("device.signature", MAX_SIGNATURE_TEXT, |device, text| device.signature = text),
@@ -411,6 +411,12 @@ fn a_private_key_does_not_show_itself() {
     let shown = format!("{:?}", key());
     assert!(shown.contains(ID) && !shown.contains("9d61"), "{shown}");
 }
+
+/// A field, and a way to change it.
+type Change = (&'static str, fn(&mut ConnectParams));
+
+/// A field, its limit, and a way to fill it.
+type Filling<T> = (&'static str, usize, fn(&mut T, String));
 
 /// One change to what was signed.
 fn change(params: &mut ConnectParams, what: usize, extra: &str) -> bool {
