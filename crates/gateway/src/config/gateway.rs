@@ -56,6 +56,19 @@ pub enum AuthMode {
     TrustedProxy,
 }
 
+impl AuthMode {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Password => "password",
+            Self::None => "none",
+            Self::TrustedProxy => "trusted-proxy",
+        }
+    }
+}
+
 /// Who is spared from pairing.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
