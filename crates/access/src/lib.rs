@@ -18,6 +18,7 @@ mod permit;
 mod refusal;
 mod secret;
 mod source;
+mod throttle;
 mod ticket;
 
 pub use address::{AddressRange, InvalidAddressRange};
@@ -36,4 +37,8 @@ pub use permit::{Admin, Approvals, Pairing, Permit, Read, RequiredScope, Write, 
 pub use refusal::{Refusal, Remedy};
 pub use secret::{InvalidSecretHash, MAX_SECRET_BYTES, SecretHash, SharedSecret, UnusableSecret};
 pub use source::{ForwardingHeaders, MAX_FORWARDING_BYTES, MAX_HOPS, Source, SourceFault, locate};
+pub use throttle::{
+    Because, CIRCLE_BURST, CIRCLE_REFILL_MS, KNOWN_MS, MAX_KNOWN, MAX_TRACKED, RateLimit,
+    RetryAfter, Shown, Throttle, ThrottleSettings,
+};
 pub use ticket::{Ticket, TicketError, TicketOffice, TicketRefusal};
