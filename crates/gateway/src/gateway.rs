@@ -17,11 +17,12 @@ use crate::config::{Bind, Config, Sources};
 use crate::error::StartError;
 use crate::hub::Hub;
 use crate::launcher::Launcher;
+use crate::lobby::Lobby;
 use crate::lock::{Holder, Lock};
 use crate::settings::Settings;
 use crate::state_directory::StateDirectory;
 use crate::supervisor::Supervisor;
-use crate::{door, http, socket};
+use crate::{door, http, socket, tick};
 
 /// How long connections may take, when the gateway ends, to read what is still to be said.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -68,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) started_at_ms: u64,
     /// Room for connections of runs.
     pub(crate) run_connections: Arc<Semaphore>,
+    /// Those who came over the network and have not yet said who they are.
+    pub(crate) lobby: Arc<Lobby>,
     tcp_accepted: AtomicU64,
     stop: watch::Sender<bool>,
     closing: watch::Sender<bool>,
@@ -133,12 +136,13 @@ impl Gateway {
             address,
             started_at_ms: now_ms(),
             run_connections: Arc::new(Semaphore::new(door::MAX_RUN_CONNECTIONS)),
+            lobby: Arc::default(),
             tcp_accepted: AtomicU64::new(0),
             stop: watch::Sender::new(false),
             closing: watch::Sender::new(false),
             state_directory: state.clone(),
         });
-        let mut tasks = Vec::new();
+        let mut tasks = vec![tokio::spawn(tick::tick(Arc::clone(&shared.hub))).abort_handle()];
         if let Some(listener) = listener {
             tasks.push(tokio::spawn(http::accept(Arc::clone(&shared), listener)).abort_handle());
         }

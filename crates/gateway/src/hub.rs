@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hatchery_access::Caller;
-use hatchery_protocol::{EventFrame, Frame, Scope, SessionKey};
+use hatchery_protocol::{Role, Scope, SessionKey};
 use serde_json::Value;
 
-use crate::outbox::{Outbox, Share, encode};
+use crate::event::{Reach, StateVersion, encode};
+use crate::outbox::{Outbox, Share};
 
 /// A connection's number, good for as long as the gateway lives.
 pub(crate) type ConnectionId = u64;
@@ -92,14 +93,33 @@ impl Hub {
 
     /// Tells whoever belongs to the audience.
     pub(crate) fn tell(&self, audience: &Audience<'_>, event: &str, payload: Value) {
-        let frame =
-            Frame::Event(EventFrame { event: event.to_owned(), payload: Some(payload), seq: None });
-        let line = encode(&frame);
+        let event = encode(event, &payload, None, audience.reach());
         for (connection, member) in &*self.members() {
             if member.belongs_to(*connection, audience)
-                && member.outbox.put_line(line.clone(), Share::None).is_err()
+                && member.outbox.put_event(event.clone(), Share::None).is_err()
             {
-                tracing::debug!(connection, event, "a connection was gone before the event");
+                tracing::debug!(connection, "a connection was gone before the event");
+            }
+        }
+    }
+
+    /// How often presence and health have changed.
+    pub(crate) fn state_version(&self) -> StateVersion {
+        StateVersion::default()
+    }
+
+    /// Who is connected, as clients show it.
+    pub(crate) fn presence(&self) -> Value {
+        Value::Array(Vec::new())
+    }
+}
+
+impl Audience<'_> {
+    fn reach(&self) -> Reach {
+        match self {
+            Self::Everyone | Self::Holding(_) => Reach::All,
+            Self::SessionChanges | Self::MessagesOf(_) | Self::ToolsOf(_) | Self::Only(_) => {
+                Reach::Some
             }
         }
     }
@@ -107,7 +127,9 @@ impl Hub {
 
 impl Member {
     fn belongs_to(&self, connection: ConnectionId, audience: &Audience<'_>) -> bool {
-        let holds = |scope: Scope| self.caller.scopes().any(|held| held.covers(scope));
+        // What operators see is not for a node, whatever scopes it holds.
+        let operator = self.caller.role() == Role::Operator;
+        let holds = |scope: Scope| operator && self.caller.scopes().any(|held| held.covers(scope));
         match audience {
             Audience::Everyone => true,
             Audience::Holding(scope) => holds(*scope),

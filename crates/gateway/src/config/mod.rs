@@ -43,7 +43,10 @@ pub use bind::{Bind, UnknownBind};
 pub use edit::{AllowList, Changed, EditError, allow_agent};
 pub use error::{ConfigError, Place};
 pub use files::Fingerprint;
-pub use gateway::{AuthConfig, AuthMode, GatewayConfig, Mode, PairingConfig};
+pub use gateway::{
+    AuthConfig, AuthMode, ControlUiConfig, GatewayConfig, Mode, NodePairingConfig, NodesConfig,
+    PairingConfig, RateLimitConfig, TlsConfig, TrustedProxyConfig,
+};
 pub use hatchery_access::{AddressRange, InvalidAddressRange};
 pub use location::{NoConfigDirectory, hatchery_json};
 pub use origin::{Origin, REDACTED, Setting};
