@@ -10,9 +10,6 @@ mod transport;
 mod wire;
 mod words;
 
-#[cfg(test)]
-mod tests;
-
 use hatchery_protocol::Task;
 use tokio::time::{Duration, sleep};
 
