@@ -25,6 +25,7 @@ mod lobby;
 mod lock;
 mod log;
 mod methods;
+mod models;
 mod outbox;
 mod policy;
 mod refusal_log;

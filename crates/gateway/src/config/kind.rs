@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::allowed::EVERY_AGENT;
 use super::bind::{BIND_WORDS, Bind};
 use super::document::{Content, Node, Spot};
-use super::{AddressRange, REDACTED};
+use super::{AddressRange, REDACTED, model_kinds};
 
 /// What a key's value may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,14 @@ pub(crate) enum Kind {
     File,
     /// A program and its arguments, as a list or one shell-quoted text.
     Command,
+    /// A model by name, or one with others to stand in for it.
+    Model,
+    /// An address to send requests to.
+    Url,
+    /// Headers, whose values nobody may see.
+    Headers,
+    /// A provider's models.
+    ModelList,
 }
 
 /// Why a value will not do.
@@ -85,6 +93,10 @@ impl Kind {
             Self::Directory => "a directory in quotes".into(),
             Self::File => "a file in quotes".into(),
             Self::Command => "a command line in quotes, or a list of its words".into(),
+            Self::Model => "\"provider/model\", or { primary: \"provider/model\" }".into(),
+            Self::Url => "an address in quotes, such as \"https://api.example.com/v1\"".into(),
+            Self::Headers => "an object of headers and their values in quotes".into(),
+            Self::ModelList => "a list of models, such as [{ id: \"gpt-5\" }]".into(),
         }
     }
 
@@ -102,6 +114,17 @@ impl Kind {
                 text.parse().map_or_else(|_| Content::Text(text.to_owned()), Content::Whole)
             }
             _ => Content::Text(text.to_owned()),
+        }
+    }
+
+    /// The value as it may be shown.
+    pub(crate) fn shown(self, value: Value) -> Value {
+        match (self, value) {
+            (Self::Secret, Value::String(_)) => json!(REDACTED),
+            (Self::Headers, Value::Object(headers)) => {
+                headers.into_iter().map(|(name, _)| (name, json!(REDACTED))).collect()
+            }
+            (_, value) => value,
         }
     }
 
@@ -124,13 +147,18 @@ impl Kind {
                 items.iter().map(|item| self.item(item)).collect()
             }
             (Self::Command, Content::List(words)) => command(node, words),
+            (Self::Model, Content::Object(properties)) => model_kinds::choice(node, properties),
+            (Self::Headers, Content::Object(properties)) => model_kinds::headers(properties),
+            (Self::ModelList, Content::List(items)) => model_kinds::models(items),
             (
                 Self::Agents
                 | Self::AddressRanges
                 | Self::Origins
                 | Self::Texts
                 | Self::Bool
-                | Self::Whole { .. },
+                | Self::Whole { .. }
+                | Self::Headers
+                | Self::ModelList,
                 _,
             ) => Err(self.wrong_type(node)),
             (_, Content::Text(text)) => {
@@ -180,6 +208,8 @@ impl Kind {
                 Err(_) => Err(Reason(format!("`{trimmed}` is not an IP address"))),
             },
             Self::Agent => agent(trimmed),
+            Self::Url => model_kinds::url(trimmed).map_err(Reason),
+            Self::Model => Ok(json!(trimmed)),
             Self::Directory | Self::File => directory(trimmed, home),
             Self::Command => match shlex::split(trimmed) {
                 Some(words) if !words.is_empty() => Ok(json!(words)),
@@ -197,7 +227,7 @@ fn reason(error: impl std::error::Error) -> Reason {
     Reason(error.to_string())
 }
 
-fn fault(node: &Node, problem: Problem) -> Fault {
+pub(crate) fn fault(node: &Node, problem: Problem) -> Fault {
     Fault { at: node.at, problem }
 }
 
