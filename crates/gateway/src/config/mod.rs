@@ -49,9 +49,7 @@ pub use error::{ConfigError, Place};
 pub use files::Fingerprint;
 pub use gateway::{AuthConfig, AuthMode, GatewayConfig, Mode, PairingConfig};
 pub use location::{NoConfigDirectory, hatchery_json};
-pub use models::{
-    ModelApi, ModelChoice, ModelEntry, ModelsConfig, ModelsMode, ProviderConfig,
-};
+pub use models::{ModelApi, ModelChoice, ModelEntry, ModelsConfig, ModelsMode, ProviderConfig};
 pub use origin::{Origin, REDACTED, Setting};
 pub use secret::Secret;
 pub use security::{DevicePairingConfig, SecurityConfig};
