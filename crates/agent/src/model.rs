@@ -64,11 +64,7 @@ pub const BACK_OFF: Duration = Duration::from_millis(500);
 
 impl Default for ModelDeadlines {
     fn default() -> Self {
-        Self {
-            first_byte: FIRST_BYTE_DEADLINE,
-            idle: IDLE_DEADLINE,
-            back_off: BACK_OFF,
-        }
+        Self { first_byte: FIRST_BYTE_DEADLINE, idle: IDLE_DEADLINE, back_off: BACK_OFF }
     }
 }
 

@@ -5,11 +5,9 @@ use hatchery_sandbox::{Ending, StartError, StartFailure, Stopper, Tree};
 use tokio::sync::watch;
 use tokio::time::Duration;
 
-use crate::output::carry;
 use crate::chat::{self, ModelFailure};
-use crate::{
-    Cancel, Conversation, Host, Model, ModelReport, StartedCommand, Workplace, command,
-};
+use crate::output::carry;
+use crate::{Cancel, Conversation, Host, Model, ModelReport, StartedCommand, Workplace, command};
 
 /// How long a command may take to end once its turn is cancelled, before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
@@ -98,9 +96,7 @@ async fn run_command<H: Host>(
             host.output(OutputStream::Stderr, line.into()).await;
             answered(&ending)
         }
-        Ending::Exited(_) | Ending::Signalled(_) => {
-            answered(&ending)
-        }
+        Ending::Exited(_) | Ending::Signalled(_) => answered(&ending),
     }
 }
 

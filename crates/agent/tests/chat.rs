@@ -74,7 +74,12 @@ fn model(base_url: String) -> ChatModel {
     }
 }
 
-async fn turn(host: &Listener, model: ChatModel, earlier: &Conversation, cancel: Cancel) -> TurnEnd {
+async fn turn(
+    host: &Listener,
+    model: ChatModel,
+    earlier: &Conversation,
+    cancel: Cancel,
+) -> TurnEnd {
     let workplace = Workplace {
         keeper: KeeperCommand { program: "/bin/false".into(), args: Vec::new() },
         cwd: "/".into(),
@@ -141,7 +146,10 @@ async fn an_answer_streams_in_order_and_is_reported() {
         found.map(|(_, value)| value.clone()).unwrap_or_default()
     };
     assert_eq!(header("authorization"), format!("Bearer {KEY}"));
-    assert_eq!((header("x-team").as_str(), header("content-type").as_str()), ("blue", "application/json"));
+    assert_eq!(
+        (header("x-team").as_str(), header("content-type").as_str()),
+        ("blue", "application/json")
+    );
     let roles: Vec<&str> = request.body["messages"]
         .as_array()
         .unwrap()
@@ -163,10 +171,8 @@ async fn a_piece_is_heard_before_the_next_is_sent() {
         Step::Finish("stop"),
         Step::Done,
     ]));
-    let host = Listener {
-        at_piece: Some((1, Box::new(move || opened.open()))),
-        ..Listener::default()
-    };
+    let host =
+        Listener { at_piece: Some((1, Box::new(move || opened.open()))), ..Listener::default() };
     let end = turn(&host, model(server.base_url()), &Conversation::default(), Cancel::new()).await;
     assert!(matches!(end, TurnEnd::Answered { .. }), "{end:?}");
     assert_eq!(host.text(), "one two");
@@ -265,7 +271,10 @@ async fn nobody_there_is_told_with_the_place() {
     let end = turn(&host, model, &Conversation::default(), Cancel::new()).await;
     let TurnEnd::Failed(failure) = end else { panic!("{end:?}") };
     let told = failure.to_string();
-    assert!(told.contains(&format!("cannot be reached at http://{address}: nobody listens")), "{told}");
+    assert!(
+        told.contains(&format!("cannot be reached at http://{address}: nobody listens")),
+        "{told}"
+    );
     assert!(!told.contains("secret-path"), "{told}");
 }
 

@@ -52,7 +52,9 @@ pub(crate) fn choose_model(
         return refuse(
             model,
             format!("there is no provider '{provider}'; {known}"),
-            format!("set models.providers.{provider}, or choose another model in agents.defaults.model"),
+            format!(
+                "set models.providers.{provider}, or choose another model in agents.defaults.model"
+            ),
         );
     };
     match models {

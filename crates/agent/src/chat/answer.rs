@@ -5,12 +5,12 @@ use hatchery_protocol::OutputStream;
 use hyper::body::Incoming;
 use tokio::time::{Duration, timeout};
 
+use super::MAX_ANSWER_BYTES;
 use super::events::Events;
 use super::failure::ModelFailure;
 use super::transport::{beginning, broken, is_event_stream, next_piece, send};
 use super::wire::{Chunk, DONE, Request};
 use super::words::{message, shown};
-use super::MAX_ANSWER_BYTES;
 use crate::{ChatModel, Conversation, Host, ModelReport};
 
 /// The largest piece handed to the host.

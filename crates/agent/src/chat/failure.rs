@@ -135,7 +135,9 @@ pub enum ModelFailure {
         provider: String,
     },
     /// The answer is too long.
-    #[error("the answer is over {limit} bytes; what came until then stands; ask for less at a time")]
+    #[error(
+        "the answer is over {limit} bytes; what came until then stands; ask for less at a time"
+    )]
     TooLarge {
         /// The most there may be.
         limit: usize,

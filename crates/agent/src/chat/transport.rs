@@ -119,8 +119,7 @@ fn connector() -> HttpConnector {
 }
 
 /// The certificates of the system are read when they are needed for the first time.
-fn encrypted_client()
--> io::Result<&'static Client<HttpsConnector<HttpConnector>, Full<Bytes>>> {
+fn encrypted_client() -> io::Result<&'static Client<HttpsConnector<HttpConnector>, Full<Bytes>>> {
     if let Some(client) = ENCRYPTED.get() {
         return Ok(client);
     }
@@ -212,11 +211,9 @@ async fn refused(model: &ChatModel, response: Response<Incoming>) -> ModelFailur
             ModelFailure::Billing { provider, message }
         }
         (401 | 403, _) => ModelFailure::Authentication { provider, status, message },
-        (429, _) => ModelFailure::RateLimited {
-            provider,
-            message,
-            retry_after: retry_after(&head.headers),
-        },
+        (429, _) => {
+            ModelFailure::RateLimited { provider, message, retry_after: retry_after(&head.headers) }
+        }
         (404, _) | (400, "model_not_found") => {
             ModelFailure::UnknownModel { provider, model: model.id.clone(), message }
         }

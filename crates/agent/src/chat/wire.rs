@@ -201,14 +201,20 @@ mod tests {
         let model = model("https://api.openai.com/v1");
         let request = serde_json::to_value(Request::new(&model, &Conversation::default(), "go"));
         let request = request.unwrap();
-        assert_eq!((&request["max_completion_tokens"], request.get("max_tokens")), (&json!(7), None));
+        assert_eq!(
+            (&request["max_completion_tokens"], request.get("max_tokens")),
+            (&json!(7), None)
+        );
     }
 
     #[test]
     fn pieces_of_every_provider_are_read() {
         let cases = [
             (json!({ "choices": [{ "delta": { "content": "a" } }] }), "a"),
-            (json!({ "choices": [{ "delta": { "content": [{ "type": "text", "text": "a" }, { "type": "thinking" }] } }] }), "a"),
+            (
+                json!({ "choices": [{ "delta": { "content": [{ "type": "text", "text": "a" }, { "type": "thinking" }] } }] }),
+                "a",
+            ),
             (json!({ "choices": [{ "delta": { "role": "assistant", "content": null } }] }), ""),
             (json!({ "choices": [{ "delta": null, "finish_reason": "stop" }] }), ""),
             (json!({ "choices": [{ "index": 0, "finish_reason": "stop" }] }), ""),

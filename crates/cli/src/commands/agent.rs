@@ -19,7 +19,9 @@ pub(crate) fn serve() -> ExitCode {
     // A provider's model needs a key and the network, and this process is given neither.
     match std::env::var(MODEL_VARIABLE) {
         Ok(name) if name != SHELL_MODEL => {
-            eprintln!("hatchery: an agent in a process of its own has the model {SHELL_MODEL} only, not {name}");
+            eprintln!(
+                "hatchery: an agent in a process of its own has the model {SHELL_MODEL} only, not {name}"
+            );
             return exit::FAILED;
         }
         _ => {}

@@ -151,7 +151,8 @@ impl Shared {
     }
 
     fn wait(&self, enough: impl Fn(&State) -> bool, otherwise: &str) {
-        let waited = self.changed.wait_timeout_while(self.state(), PATIENCE, |state| !enough(state));
+        let waited =
+            self.changed.wait_timeout_while(self.state(), PATIENCE, |state| !enough(state));
         assert!(!waited.unwrap().1.timed_out(), "{otherwise}");
     }
 
@@ -214,7 +215,8 @@ impl Client {
                   transfer-encoding: chunked\r\n\r\n",
             ),
             Step::Text(text) => {
-                let choice = json!({ "index": 0, "delta": { "content": text }, "finish_reason": null });
+                let choice =
+                    json!({ "index": 0, "delta": { "content": text }, "finish_reason": null });
                 self.event(&self.piece(&json!([choice]), None))
             }
             Step::Event(data) => self.event(&data),

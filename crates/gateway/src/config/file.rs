@@ -100,7 +100,9 @@ impl Reader<'_> {
         property: &Property,
     ) -> Result<String, ConfigError> {
         let name = match named {
-            Named::Agent => AgentId::new(&property.name).map(String::from).map_err(|error| error.to_string()),
+            Named::Agent => {
+                AgentId::new(&property.name).map(String::from).map_err(|error| error.to_string())
+            }
             Named::Provider if is_provider_name(&property.name) => Ok(property.name.clone()),
             Named::Provider => Err(format!(
                 "`{}` cannot name a provider: take up to 64 letters, digits, `-` and `_`, and not `builtin`",

@@ -51,9 +51,7 @@ pub use gateway::{
 };
 pub use hatchery_access::{AddressRange, InvalidAddressRange};
 pub use location::{NoConfigDirectory, hatchery_json};
-pub use models::{
-    ModelApi, ModelChoice, ModelEntry, ModelsConfig, ModelsMode, ProviderConfig,
-};
+pub use models::{ModelApi, ModelChoice, ModelEntry, ModelsConfig, ModelsMode, ProviderConfig};
 pub use origin::{Origin, REDACTED, Setting};
 pub use secret::Secret;
 pub use security::{DevicePairingConfig, SecurityConfig};

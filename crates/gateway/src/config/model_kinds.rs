@@ -76,7 +76,10 @@ pub(crate) fn models(items: &[Node]) -> Result<Value, Fault> {
         };
         let model = model(properties)?;
         let Some(id) = model.get("id").and_then(Value::as_str) else {
-            return Err(invalid(item, "a model has no `id`. Set it to the provider's own name for it"));
+            return Err(invalid(
+                item,
+                "a model has no `id`. Set it to the provider's own name for it",
+            ));
         };
         if !ids.insert(id.to_owned()) {
             return Err(invalid(item, &format!("the model `{id}` is listed twice. Remove one")));

@@ -65,7 +65,9 @@ pub(crate) fn verdict(ended: Ended) -> RunEnd {
 fn turn_verdict(turn: TurnResult, spoke: bool, said: String) -> RunEnd {
     let TurnResult { stop_reason, exit_code } = turn;
     RunEnd::Failed(match stop_reason.as_str() {
-        "end_turn" if spoke || exit_code.is_some() => return RunEnd::Answered { exit_code, report: None },
+        "end_turn" if spoke || exit_code.is_some() => {
+            return RunEnd::Answered { exit_code, report: None };
+        }
         "end_turn" => RunFailure::EmptyAnswer { said },
         "cancelled" => RunFailure::CancelledByAgent,
         "refusal" => RunFailure::Refused,
