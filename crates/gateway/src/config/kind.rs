@@ -120,9 +120,7 @@ impl Kind {
             (
                 Self::AddressRanges | Self::Agents | Self::Origins | Self::Texts,
                 Content::List(items),
-            ) => {
-                items.iter().map(|item| self.item(item)).collect()
-            }
+            ) => items.iter().map(|item| self.item(item)).collect(),
             (Self::Command, Content::List(words)) => command(node, words),
             (
                 Self::Agents
