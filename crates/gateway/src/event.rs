@@ -2,7 +2,6 @@
 
 use hatchery_protocol::event;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::outbox::EncodedEvent;
 
@@ -25,17 +24,17 @@ pub(crate) struct StateVersion {
 /// Encodes an event.
 pub(crate) fn encode(
     name: &str,
-    payload: &Value,
+    payload: &impl Serialize,
     state: Option<StateVersion>,
     reach: Reach,
 ) -> EncodedEvent {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
-    struct Event<'a> {
+    struct Event<'a, T> {
         #[serde(rename = "type")]
         kind: &'static str,
         event: &'a str,
-        payload: &'a Value,
+        payload: &'a T,
         #[serde(skip_serializing_if = "Option::is_none")]
         state_version: Option<StateVersion>,
     }

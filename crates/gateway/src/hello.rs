@@ -1,5 +1,6 @@
 //! The answer to a good `connect` (OpenClaw protocol §1.7), as JSON.
 
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use hatchery_access::Caller;
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::clock::now_ms;
 use crate::connection::{MAX_FRAME, Speaker};
+use crate::event::StateVersion;
 use crate::gateway::Shared;
 use crate::methods;
 use crate::outbox::MAX_BUFFERED;
@@ -26,7 +28,7 @@ struct Hello<'a> {
     protocol: u32,
     server: ServerInfo,
     features: &'a RawValue,
-    snapshot: Value,
+    snapshot: Snapshot,
     auth: &'a Auth,
     policy: &'a RawValue,
 }
@@ -71,34 +73,48 @@ pub(crate) fn payload(shared: &Shared, speaker: &Speaker, auth: &Auth) -> Vec<u8
     serde_json::to_vec(&hello).unwrap_or_default()
 }
 
+/// How things stand.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Snapshot {
+    presence: Box<RawValue>,
+    health: Value,
+    state_version: StateVersion,
+    uptime_ms: u64,
+    session_defaults: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config_path: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_dir: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_mode: Option<&'static str>,
+}
+
 /// How things stand, as far as the caller may know.
-fn snapshot(shared: &Shared, caller: &Caller) -> Value {
-    let holds = |scope: Scope| caller.scopes().any(|held| held.covers(scope));
-    let policy = shared.supervisor.settings.policy();
-    let main = format!("agent:{}:main", policy.default_agent);
-    let mut snapshot = json!({
-        "presence": [],
-        "health": methods::gateway::health(shared),
-        "stateVersion": shared.hub.state_version(),
-        "uptimeMs": now_ms().saturating_sub(shared.started_at_ms),
-        "sessionDefaults": {
+fn snapshot(shared: &Shared, caller: &Caller) -> Snapshot {
+    let holds = |scope: Scope| {
+        caller.role() == Role::Operator && caller.scopes().any(|held| held.covers(scope))
+    };
+    let settings = &shared.supervisor.settings;
+    let admin = holds(Scope::Admin);
+    let policy = settings.policy();
+    let presence = if holds(Scope::Read) { shared.hub.presence() } else { raw(&[(); 0]) };
+    Snapshot {
+        presence,
+        health: methods::gateway::health(shared),
+        state_version: shared.hub.state_version(),
+        uptime_ms: now_ms().saturating_sub(shared.started_at_ms),
+        session_defaults: json!({
             "defaultAgentId": policy.default_agent,
             "mainKey": "main",
-            "mainSessionKey": main,
+            "mainSessionKey": format!("agent:{}:main", policy.default_agent),
             "scope": "per-sender",
             "modelConfigured": true,
-        },
-    });
-    if holds(Scope::Read) && caller.role() == Role::Operator {
-        snapshot["presence"] = shared.hub.presence();
+        }),
+        config_path: admin.then(|| settings.path().to_owned()),
+        state_dir: admin.then(|| shared.state_directory.path().to_owned()),
+        auth_mode: admin.then(|| settings.config().gateway.auth.mode.as_str()),
     }
-    if holds(Scope::Admin) {
-        let config = shared.supervisor.settings.config();
-        snapshot["stateDir"] = json!(shared.state_directory.path());
-        snapshot["configPath"] = json!(shared.supervisor.settings.path());
-        snapshot["authMode"] = json!(config.gateway.auth.mode.as_str());
-    }
-    snapshot
 }
 
 /// What a caller was found to be, without a token to keep.

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::clock::now_ms;
+use crate::control_ui;
 use crate::device_door;
 use crate::gateway::Shared;
 use crate::lobby::PlaceInLobby;
@@ -55,15 +56,15 @@ fn is_carrier_grade(address: &Ipv4Addr) -> bool {
 
 /// Serves HTTP until the task is ended.
 pub(crate) async fn accept(shared: Arc<Shared>, listener: TcpListener) {
-    let router = Router::new()
-        .route("/healthz", get(health))
-        .route("/readyz", get(ready))
-        .with_state(Arc::clone(&shared));
+    let router = routes(&shared);
     loop {
         match listener.accept().await {
             Ok((stream, from)) => {
                 shared.count_tcp_accept();
-                let Ok(place) = shared.lobby.enter(from.ip(), false) else {
+                let config = shared.supervisor.settings.config();
+                let proxies = &config.gateway.trusted_proxies;
+                let for_many = proxies.iter().any(|range| range.contains(from.ip()));
+                let Ok(place) = shared.lobby.enter(from.ip(), for_many) else {
                     turn_away(stream);
                     continue;
                 };
@@ -76,6 +77,17 @@ pub(crate) async fn accept(shared: Arc<Shared>, listener: TcpListener) {
             }
         }
     }
+}
+
+fn routes(shared: &Arc<Shared>) -> Router {
+    let config = shared.supervisor.settings.config();
+    Router::new()
+        .route("/health", get(health))
+        .route("/healthz", get(health))
+        .route("/ready", get(ready))
+        .route("/readyz", get(ready))
+        .with_state(Arc::clone(shared))
+        .merge(control_ui::routes(&config.gateway.control_ui))
 }
 
 /// Says that there is no room, if the socket takes it without waiting.
@@ -95,7 +107,18 @@ async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!("a connection keeps its delay: {error}");
     }
-    speak_http(shared, stream, from, router, place).await;
+    let Some(tls) = &shared.tls else {
+        return speak_http(shared, stream, from, router, place).await;
+    };
+    let greeting = tokio::time::timeout(HEAD_LIMIT, tls.acceptor.accept(stream));
+    tokio::select! {
+        outcome = greeting => match outcome {
+            Ok(Ok(stream)) => speak_http(Arc::clone(&shared), stream, from, router, place).await,
+            Ok(Err(error)) => tracing::debug!("a connection did not come to TLS: {error}"),
+            Err(_) => tracing::debug!("a connection took too long to come to TLS"),
+        },
+        () = place.sent_away() => tracing::debug!(%from, "a connection made room for another"),
+    }
 }
 
 async fn speak_http(
@@ -138,14 +161,16 @@ async fn answer(
 
 /// The process lives.
 async fn health() -> Json<serde_json::Value> {
-    Json(json!({"ok": true, "status": "live", "ts": now_ms()}))
+    Json(json!({"ok": true, "status": "live"}))
 }
 
 /// The process can take work.
 async fn ready(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let broken = shared.supervisor.load().journal_broken;
     let status = if broken { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    (status, Json(json!({"ready": !broken})))
+    let failing: &[&str] = if broken { &["journal"] } else { &[] };
+    let uptime = now_ms().saturating_sub(shared.started_at_ms);
+    (status, Json(json!({"ready": !broken, "failing": failing, "uptimeMs": uptime})))
 }
 
 #[cfg(test)]

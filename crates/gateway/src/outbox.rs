@@ -1,7 +1,7 @@
 //! What waits to be written to one connection.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -42,6 +42,8 @@ pub(crate) struct State {
     left_out: AtomicU64,
     /// The version of the wire, once the two sides have settled on one.
     version: OnceLock<ProtocolVersion>,
+    /// Set when the client's authority is gone.
+    revoked: AtomicBool,
     /// Set when the connection is to end without writing what waits.
     cut: OnceLock<Closing>,
     cut_told: Notify,
@@ -64,8 +66,8 @@ pub(crate) enum Content {
     Event(EncodedEvent),
     /// Bytes of the transport itself.
     Control(Bytes),
-    /// The end, after everything before it.
-    Close(Closing),
+    /// The end, after everything before it; without a last word where the client has said its own.
+    Close(Option<Closing>),
 }
 
 /// An event, encoded once for many connections: all of the frame but its last brace.
@@ -113,11 +115,6 @@ impl Outbox {
         }
     }
 
-    /// The version of the wire that was settled on; the newest before that.
-    pub(crate) fn version(&self) -> ProtocolVersion {
-        self.state.version.get().copied().unwrap_or(ProtocolVersion::V4)
-    }
-
     /// Puts a frame that was encoded before.
     pub(crate) fn put_line(&self, line: Bytes, share: Share) -> Result<(), Gone> {
         self.put(Content::Frame(line), share)
@@ -156,6 +153,15 @@ impl Outbox {
 
     /// Ends the connection after everything that waits.
     pub(crate) fn close(&self, closing: Closing) {
+        self.end(Some(closing));
+    }
+
+    /// Ends the connection after everything that waits: the client is gone, or about to go.
+    pub(crate) fn hang_up(&self) {
+        self.end(None);
+    }
+
+    fn end(&self, closing: Option<Closing>) {
         if self.put(Content::Close(closing), Share::None).is_err() {
             tracing::debug!("a connection was gone before its end was said");
         }
@@ -168,9 +174,19 @@ impl Outbox {
         }
     }
 
-    /// Returns once the connection is to end at once.
-    pub(crate) async fn is_cut(&self) {
-        self.state.is_cut().await;
+    /// From now on nothing the client asks is done.
+    pub(crate) fn revoke(&self) {
+        self.state.revoked.store(true, Ordering::Release);
+    }
+
+    /// Whether nothing the client asks is done any more.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.state.revoked.load(Ordering::Acquire)
+    }
+
+    /// Returns once nothing more is written.
+    pub(crate) async fn gone(&self) {
+        self.queue.closed().await;
     }
 
     /// Puts the answer to a request. A connection that is gone has nobody to miss it.

@@ -68,9 +68,10 @@ impl Tls {
             _ => return Err(TlsError::NoCertificate),
         };
         let not_pem = |path: &Path, what| TlsError::NotPem { path: path.to_owned(), what };
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&read(&certificate)?)
-            .collect::<Result<_, _>>()
-            .map_err(|_| not_pem(&certificate, "certificate"))?;
+        let chain: Vec<CertificateDer<'static>> =
+            CertificateDer::pem_slice_iter(&read(&certificate)?)
+                .collect::<Result<_, _>>()
+                .map_err(|_| not_pem(&certificate, "certificate"))?;
         let Some(first) = chain.first() else {
             return Err(not_pem(&certificate, "certificate"));
         };

@@ -143,9 +143,7 @@ impl Kind {
             (
                 Self::AddressRanges | Self::Agents | Self::Origins | Self::Texts,
                 Content::List(items),
-            ) => {
-                items.iter().map(|item| self.item(item)).collect()
-            }
+            ) => items.iter().map(|item| self.item(item)).collect(),
             (Self::Command, Content::List(words)) => command(node, words),
             (Self::Model, Content::Object(properties)) => model_kinds::choice(node, properties),
             (Self::Headers, Content::Object(properties)) => model_kinds::headers(properties),

@@ -1,6 +1,7 @@
 //! A connection on the local socket: one frame per line.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,21 +16,34 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 
 use super::{
-    Framing, HANDSHAKE_LIMIT, Incoming, MAX_FIRST_FRAME, MAX_FRAME, Speaker, carry, converse,
-    invalid, next_number, write_frames,
+    Framing, Incoming, MAX_FIRST_FRAME, MAX_FRAME, Origin, Speaker, carry, converse, invalid,
+    next_number, write_frames,
 };
 use crate::gateway::Shared;
 use crate::hello;
 use crate::outbox::{Outbox, Share};
+
+/// How long a caller may take to say who it is.
+const GREETING_LIMIT: Duration = Duration::from_secs(10);
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(shared: Arc<Shared>, stream: UnixStream, proof: Proof, peer: String) {
     let (reader, writer) = stream.into_split();
     let (outbox, waiting) = Outbox::new();
     let number = next_number();
-    let reading = read(&shared, reader, outbox, &proof, &peer, number);
+    let reading = async {
+        let nothing_can_be_said = outbox.clone();
+        tokio::select! {
+            biased;
+            () = read(&shared, reader, outbox, &proof, &peer, number) => {}
+            () = nothing_can_be_said.gone() => {}
+            () = shared.closing() => {}
+            // Whoever holds a descriptor of a run's connection has nothing when the run is over.
+            () = authority_ends(&shared, &proof) => {}
+        }
+    };
     let writing = write_frames(writer, waiting, Framing::Lines);
-    carry(&shared, number, reading, writing, authority_ends(&shared, &proof)).await;
+    carry(&shared, number, reading, writing).await;
 }
 
 /// Returns once nobody stands behind the connection any more: its run is over.
@@ -49,7 +63,7 @@ async fn read(
     number: u64,
 ) {
     let mut lines = Lines { reader, buffer: LineBuffer::new(MAX_FIRST_FRAME) };
-    let Ok(Some(first)) = tokio::time::timeout(HANDSHAKE_LIMIT, lines.next()).await else {
+    let Ok(Some(first)) = tokio::time::timeout(GREETING_LIMIT, lines.next()).await else {
         return;
     };
     let first = match first.and_then(|frame| super::request(&frame)) {
@@ -65,7 +79,7 @@ async fn read(
     drop(outbox);
     let hello = hello::payload(shared, &speaker, &hello::auth(&speaker.caller));
     speaker.outbox.answer_raw(&first.id, &hello, Share::None);
-    speaker.join(shared, &params);
+    speaker.join(shared, &params, &Origin::default());
     drop((first, params));
     lines.buffer.set_limit(MAX_FRAME);
     converse(shared, &speaker, &mut lines).await;

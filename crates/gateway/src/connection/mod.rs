@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hatchery_protocol::{ErrorCode, Frame, Request, Response, Role, WireError};
+use hatchery_protocol::{ErrorCode, Frame, Request, Response, WireError};
 use tokio::sync::Semaphore;
 
 pub(crate) use local::serve;
-pub(crate) use speaker::Speaker;
+pub(crate) use speaker::{Origin, Speaker};
 pub(crate) use writer::{Framing, write_frames};
 
 use crate::dispatch::{self, dispatch};
@@ -30,8 +30,8 @@ pub(crate) const MAX_FIRST_FRAME: usize = 64 * 1024;
 /// The longest frame after that, in bytes (OpenClaw protocol §1.1).
 pub(crate) const MAX_FRAME: usize = 25 * 1024 * 1024;
 
-/// How long a caller may take to say who it is.
-pub(crate) const HANDSHAKE_LIMIT: Duration = Duration::from_secs(15);
+/// How long a client may take to end its side of a connection.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// How many requests of one connection may be open, from being read until their answer is written;
 /// more wait in the socket.
@@ -53,31 +53,27 @@ pub(crate) fn next_number() -> ConnectionId {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Carries a connection to its end: reads until nothing more comes, or nothing can be answered any
-/// more, or the gateway ends, or `over` says that nobody stands behind it any more. What stands in
-/// the outbox then is still written, as long as somebody reads.
+/// Carries a connection to its end. Reading ends when nothing more comes, or nothing can be
+/// answered any more, or nobody stands behind the connection. What stands in the outbox then is
+/// still written, as long as somebody reads.
 pub(crate) async fn carry(
     shared: &Shared,
     number: ConnectionId,
     reading: impl Future<Output = ()>,
     writing: impl Future<Output = ()>,
-    over: impl Future<Output = ()>,
 ) {
-    let mut writing = std::pin::pin!(writing);
-    let written = {
-        tokio::select! {
-            biased;
-            () = reading => false,
-            () = &mut writing => true,
-            () = shared.closing() => false,
-            // Whoever holds a descriptor of a run's connection has nothing when the run is over.
-            () = over => false,
-        }
+    let (mut reading, mut writing) = (std::pin::pin!(reading), std::pin::pin!(writing));
+    let written = tokio::select! {
+        biased;
+        () = &mut reading => false,
+        () = &mut writing => true,
     };
     shared.supervisor.with_watchers(|watchers| watchers.silence(number));
     shared.hub.leave(number);
     if !written {
         writing.await;
+    } else if tokio::time::timeout(LINGER, reading).await.is_err() {
+        tracing::debug!(number, "a client did not end its side of a connection");
     }
     shared.supervisor.connection_ended(number);
 }
@@ -102,6 +98,9 @@ pub(crate) async fn converse(
         // The semaphore is never closed, so this always gives a permit.
         let Ok(permit) = Arc::clone(&open).acquire_owned().await else { return };
         let share = Share::Of(Arc::new(permit));
+        if speaker.outbox.is_revoked() {
+            return;
+        }
         if let Err(error) = dispatch::check_role(speaker.caller.role(), &request.method) {
             speaker.outbox.answer(Response::error(request.id, error), share);
             wrong_role += 1;
@@ -133,11 +132,4 @@ pub(crate) fn request(frame: &[u8]) -> Result<Request, WireError> {
 
 pub(crate) fn invalid(message: &str) -> WireError {
     WireError::new(ErrorCode::InvalidRequest, message)
-}
-
-impl Speaker {
-    /// Whether events for operators are for this one.
-    pub(crate) fn is_operator(&self) -> bool {
-        self.caller.role() == Role::Operator
-    }
 }

@@ -48,7 +48,7 @@ pub(crate) async fn write_frames<W: AsyncWrite + Unpin>(
         };
         let Some(first) = first else { break None };
         seq += waiting.state.take_left_out();
-        let mut closing = None;
+        let mut end = None;
         let mut length = 0;
         let mut next = Some(first);
         while let Some(outgoing) = next {
@@ -60,10 +60,10 @@ pub(crate) async fn write_frames<W: AsyncWrite + Unpin>(
                     framing.put(&mut batch, &event.body, Some(number));
                 }
                 Content::Control(bytes) => batch.put_slice(bytes),
-                Content::Close(end) => closing = Some(end.clone()),
+                Content::Close(closing) => end = Some(closing.clone()),
             }
             held.push(outgoing);
-            let full = closing.is_some() || batch.len() >= BATCH;
+            let full = end.is_some() || batch.len() >= BATCH;
             next = if full { None } else { waiting.queue.try_recv().ok() };
         }
         let outcome = {
@@ -95,7 +95,7 @@ pub(crate) async fn write_frames<W: AsyncWrite + Unpin>(
         if held.capacity() > 8 {
             held = Vec::new();
         }
-        if closing.is_some() {
+        if let Some(closing) = end {
             break closing;
         }
     };

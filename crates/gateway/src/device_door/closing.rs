@@ -1,6 +1,7 @@
 //! How somebody who is not let in hears of it: the answer, and the last word of the connection.
 
 use hatchery_access::Refusal;
+use hatchery_access::connect::Denial;
 use hatchery_protocol::{
     ConnectParams, ErrorCode, OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, WireError,
 };
@@ -34,6 +35,12 @@ impl Farewell {
             "minimumProbeProtocol": OLDEST_PROTOCOL_VERSION,
         }));
         Self { error, closing: Closing::new(1002, "protocol mismatch") }
+    }
+
+    /// For what was decided of somebody who had answered the challenge.
+    pub(super) fn denied(denial: &Denial) -> Self {
+        let closing = Closing::new(denial.close_code, denial.close_reason.clone());
+        Self { error: denial.wire(), closing }
     }
 
     /// For a refusal. The reason of the close frame is the message, as clients of version 3 look

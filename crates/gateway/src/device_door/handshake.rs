@@ -1,16 +1,19 @@
 //! From the challenge to `hello-ok` (OpenClaw protocol §1.2).
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use hatchery_protocol::{ConnectParams, ProtocolVersion, Response, event};
+use hatchery_access::connect::{Admitted, AuthMethod};
+use hatchery_protocol::{ConnectParams, ProtocolVersion, Request, Response, event};
 use serde_json::json;
 use tokio::io::AsyncRead;
 
-use super::admission::{Admitted, admit};
+use super::WebSocket;
+use super::admission::admit;
 use super::closing::Farewell;
-use super::{Visitor, WebSocket};
+use super::visitor::Visitor;
 use crate::clock::now_ms;
-use crate::connection::{HANDSHAKE_LIMIT, Incoming, Speaker, invalid, request};
+use crate::connection::{Incoming, Origin, Speaker, invalid, request};
 use crate::event::{Reach, encode};
 use crate::gateway::Shared;
 use crate::hello;
@@ -34,7 +37,9 @@ pub(super) async fn greet<R: AsyncRead + Unpin>(
         }
     };
     challenge(&outbox, &nonce);
-    let Ok(first) = tokio::time::timeout(HANDSHAKE_LIMIT, socket.next()).await else {
+    let limit = shared.supervisor.settings.config().gateway.handshake_timeout_ms;
+    let limit = Duration::from_millis(limit);
+    let Ok(first) = tokio::time::timeout(limit, socket.next()).await else {
         outbox.close(Closing::new(1000, ""));
         return None;
     };
@@ -47,29 +52,26 @@ pub(super) async fn greet<R: AsyncRead + Unpin>(
             return None;
         }
     };
-    let id = request.id;
-    let outcome = if request.method == "connect" {
-        serde_json::from_value::<ConnectParams>(request.params.unwrap_or_default())
-            .map_err(|error| {
-                Farewell::invalid(invalid(&format!("invalid connect params: {error}")))
-            })
-            .and_then(|params| {
-                let version = ProtocolVersion::settle(&params)
-                    .ok_or_else(|| Farewell::protocol_mismatch(&params))?;
-                let admitted = admit(shared, &visitor, &params, &nonce)?;
-                Ok((params, version, admitted))
-            })
-    } else {
-        Err(Farewell::invalid(invalid("invalid handshake: first request must be connect")))
-    };
-    match outcome {
-        Ok((params, version, Admitted { caller, auth })) => {
+    let id = request.id.clone();
+    match decide(shared, &visitor, request, &nonce).await {
+        Ok((params, version, admitted)) => {
+            let Admitted { caller, method, issued, .. } = *admitted;
+            let mut auth = hello::auth(&caller);
+            auth.method = Some(method.as_str().to_owned());
+            if let Some(issued) = issued {
+                auth.device_token = Some(issued.token);
+                auth.issued_at_ms = Some(issued.issued_at_ms);
+            }
             let speaker = Arc::new(Speaker { number, caller, version, outbox });
             let hello = hello::payload(shared, &speaker, &auth);
             speaker.outbox.answer_raw(&id, &hello, Share::None);
-            speaker.join(shared, &params);
+            let address = visitor.source.address.to_string();
+            let by_secret = matches!(method, AuthMethod::Token | AuthMethod::Password);
+            let origin = Origin { by_secret, address: Some(&address) };
+            speaker.join(shared, &params, &origin);
             tracing::info!(connection = number, caller = speaker.caller.describe(),
-                from = %visitor.from, protocol = version.number(), "connected");
+                from = %visitor.source, protocol = version.number(), method = method.as_str(),
+                "connected");
             Some(speaker)
         }
         Err(farewell) => {
@@ -78,6 +80,24 @@ pub(super) async fn greet<R: AsyncRead + Unpin>(
             None
         }
     }
+}
+
+async fn decide(
+    shared: &Shared,
+    visitor: &Visitor,
+    request: Request,
+    nonce: &str,
+) -> Result<(ConnectParams, ProtocolVersion, Box<Admitted>), Farewell> {
+    if request.method != "connect" {
+        let error = invalid("invalid handshake: first request must be connect");
+        return Err(Farewell::invalid(error));
+    }
+    let params: ConnectParams = serde_json::from_value(request.params.unwrap_or_default())
+        .map_err(|error| Farewell::invalid(invalid(&format!("invalid connect params: {error}"))))?;
+    let version =
+        ProtocolVersion::settle(&params).ok_or_else(|| Farewell::protocol_mismatch(&params))?;
+    let admitted = admit(shared, visitor, &params, version, nonce).await?;
+    Ok((params, version, admitted))
 }
 
 /// Says what the client's signature has to cover.

@@ -4,14 +4,16 @@
 //! follows from the answer is decided by `access`; here it is only asked and carried out.
 
 mod admission;
+mod change;
 mod closing;
 mod handshake;
+mod visitor;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, Response};
+use axum::http::{Request, Response, StatusCode};
 use bytes::Bytes;
 use hatchery_protocol::WireError;
 use hyper::body::Incoming as RequestBody;
@@ -19,6 +21,10 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub(crate) use admission::{Guesses, door_policy};
+pub(crate) use change::watch;
+
+use self::visitor::Visitor;
 use crate::connection::{
     Framing, Incoming, MAX_FIRST_FRAME, MAX_FRAME, carry, converse, next_number, write_frames,
 };
@@ -27,15 +33,6 @@ use crate::lobby::PlaceInLobby;
 use crate::outbox::{Closing, Outbox};
 use crate::websocket::{Messages, Unreadable, upgrade};
 
-/// What is known of somebody before it says a word.
-#[derive(Debug)]
-pub(crate) struct Visitor {
-    /// The other end of the socket.
-    pub(crate) from: SocketAddr,
-    /// What the request that became the WebSocket said.
-    pub(crate) headers: HeaderMap,
-}
-
 /// Answers the request to become a WebSocket, and serves what it becomes.
 pub(crate) fn open(
     shared: &Arc<Shared>,
@@ -43,14 +40,24 @@ pub(crate) fn open(
     place: Arc<PlaceInLobby>,
     mut request: Request<RequestBody>,
 ) -> Response<Body> {
-    match upgrade::answer(&request) {
-        Ok(response) => {
+    let response = match upgrade::answer(&request) {
+        Ok(response) => response,
+        Err(response) => return response,
+    };
+    let config = shared.supervisor.settings.config();
+    match Visitor::of(from, request.headers(), &config) {
+        Ok(visitor) => {
             let upgraded = hyper::upgrade::on(&mut request);
-            let visitor = Visitor { from, headers: std::mem::take(request.headers_mut()) };
             tokio::spawn(begin(Arc::clone(shared), visitor, place, upgraded));
             response
         }
-        Err(response) => response,
+        Err(refusal) => {
+            shared.supervisor.note_refusal(&from.ip().to_string(), &refusal, "connect");
+            let text = format!("{}\n{}\n", refusal.message, refusal.remedy.as_str());
+            let mut response = Response::new(Body::from(text));
+            *response.status_mut() = StatusCode::FORBIDDEN;
+            response
+        }
     }
 }
 
@@ -78,7 +85,7 @@ async fn serve(
     let number = next_number();
     let writing = write_frames(writer, waiting, Framing::WebSocket);
     let reading = read(&shared, reader, outbox, visitor, place, number);
-    carry(&shared, number, reading, writing, std::future::pending()).await;
+    carry(&shared, number, reading, writing).await;
 }
 
 async fn read<R: AsyncRead + Unpin>(
@@ -91,18 +98,29 @@ async fn read<R: AsyncRead + Unpin>(
 ) {
     let messages = Messages::new(reader, MAX_FIRST_FRAME, outbox.clone());
     let mut socket = WebSocket { messages, outbox, greeted: false };
-    // What the handshake needs is gone once it is over.
-    let greeting = Box::pin(handshake::greet(shared, &mut socket, visitor, number));
-    let speaker = tokio::select! {
-        speaker = greeting => speaker,
-        () = place.sent_away() => None,
+    let ends = socket.outbox.clone();
+    let conversation = async {
+        // Boxed, so that what the handshake needs is gone once it is over.
+        let greeting = Box::pin(handshake::greet(shared, &mut socket, visitor, number));
+        let speaker = tokio::select! {
+            speaker = greeting => speaker,
+            () = place.sent_away() => None,
+        };
+        drop(place);
+        if let Some(speaker) = speaker {
+            socket.greeted = true;
+            socket.messages.set_limit(MAX_FRAME);
+            converse(shared, &speaker, &mut socket).await;
+        }
     };
-    drop(place);
-    if let Some(speaker) = speaker {
-        socket.greeted = true;
-        socket.messages.set_limit(MAX_FRAME);
-        converse(shared, &speaker, &mut socket).await;
+    tokio::select! {
+        biased;
+        () = conversation => {}
+        () = ends.gone() => {}
+        () = shared.closing() => ends.close(Closing::new(1012, "service restart")),
     }
+    ends.hang_up();
+    drop(ends);
     let WebSocket { messages, outbox, .. } = socket;
     drop(outbox);
     messages.drain().await;
