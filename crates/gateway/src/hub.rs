@@ -44,6 +44,8 @@ struct Member {
     outbox: Outbox,
     /// Whether it was known by the shared secret.
     by_secret: bool,
+    /// Whether it showed its device's own token.
+    by_own_token: bool,
     /// What the client said it can do, such as `tool-events`.
     caps: BTreeSet<String>,
     /// Whether it wants to hear of changed sessions.
@@ -59,6 +61,7 @@ struct Member {
 pub(crate) struct Joining<'a> {
     pub(crate) caller: Caller,
     pub(crate) by_secret: bool,
+    pub(crate) by_own_token: bool,
     pub(crate) caps: BTreeSet<String>,
     pub(crate) outbox: Outbox,
     pub(crate) seen: Seen<'a>,
@@ -94,11 +97,12 @@ impl Hub {
         if presence.is_some() {
             self.presence_changed.notify_one();
         }
-        let Joining { caller, by_secret, caps, outbox, seen: _ } = joining;
+        let Joining { caller, by_secret, by_own_token, caps, outbox, seen: _ } = joining;
         let member = Member {
             caller,
             outbox,
             by_secret,
+            by_own_token,
             caps,
             all_sessions: false,
             sessions: BTreeSet::new(),
@@ -145,7 +149,10 @@ impl Hub {
         reason: &'static str,
     ) -> Vec<Caller> {
         let mut inner = self.inner();
-        let out = inner.members.extract_if(.., |number, member| affected(*number, member)).collect::<Vec<_>>();
+        let out = inner
+            .members
+            .extract_if(.., |number, member| affected(*number, member))
+            .collect::<Vec<_>>();
         for key in out.iter().filter_map(|(_, member)| member.presence.as_deref()) {
             inner.presence.go(key);
             self.presence_changed.notify_one();
@@ -185,6 +192,11 @@ impl Hub {
                 member.sessions.remove(&session);
             }
         }
+    }
+
+    /// Whether a connection showed its device's own token.
+    pub(crate) fn came_by_own_token(&self, connection: ConnectionId) -> bool {
+        self.inner().members.get(&connection).is_some_and(|member| member.by_own_token)
     }
 
     /// The devices that are connected.

@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod acp_interop;
+mod audit;
 mod bad_frames;
 mod bad_input;
 mod crash;
 mod dependencies;
+mod device;
+mod devices;
 mod gateway_life;
 mod help;
 mod home;
