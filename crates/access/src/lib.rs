@@ -17,6 +17,8 @@ mod ticket;
 pub use caller::{Caller, DeviceCaller, DeviceId};
 pub use grant::{ChildFacts, Grant};
 pub use peer::{LocalPeer, LocalPlace, Proof, admit};
-pub use permit::{Admin, Approvals, Pairing, Permit, Read, RequiredScope, Write, authorize};
+pub use permit::{
+    Admin, Approvals, Pairing, Permit, Questions, Read, RequiredScope, Write, authorize,
+};
 pub use refusal::{Refusal, Remedy};
 pub use ticket::{Ticket, TicketError, TicketOffice, TicketRefusal};

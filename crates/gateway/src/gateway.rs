@@ -12,12 +12,17 @@ use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 
+use crate::approvals::Approvals;
 use crate::clock::now_ms;
 use crate::config::{Bind, Config, Sources};
 use crate::error::StartError;
+use crate::gateway_key::GatewayKey;
 use crate::hub::Hub;
+use crate::kept::Kept;
 use crate::launcher::Launcher;
 use crate::lock::{Holder, Lock};
+use crate::methods::health::HealthDepth;
+use crate::methods::session_list::ListKey;
 use crate::settings::Settings;
 use crate::state_directory::StateDirectory;
 use crate::supervisor::Supervisor;
@@ -68,6 +73,12 @@ pub(crate) struct Shared {
     pub(crate) started_at_ms: u64,
     /// Room for connections of runs.
     pub(crate) run_connections: Arc<Semaphore>,
+    /// Lists of sessions as they were sent last.
+    pub(crate) session_lists: Kept<ListKey>,
+    /// Signs of life as they were sent last.
+    pub(crate) healths: Kept<HealthDepth>,
+    pub(crate) key: GatewayKey,
+    pub(crate) approvals: Approvals,
     tcp_accepted: AtomicU64,
     stop: watch::Sender<bool>,
     closing: watch::Sender<bool>,
@@ -133,6 +144,10 @@ impl Gateway {
             address,
             started_at_ms: now_ms(),
             run_connections: Arc::new(Semaphore::new(door::MAX_RUN_CONNECTIONS)),
+            session_lists: Kept::new(),
+            healths: Kept::new(),
+            key: GatewayKey::at(state.key()),
+            approvals: Approvals::default(),
             tcp_accepted: AtomicU64::new(0),
             stop: watch::Sender::new(false),
             closing: watch::Sender::new(false),

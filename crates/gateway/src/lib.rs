@@ -5,7 +5,9 @@
 //! `access` and `spawn`; the supervisor here makes decisions durable and carries out what follows.
 //! Nothing in this crate decides who may do what.
 
+mod approvals;
 mod asker;
+mod chat_commands;
 mod clock;
 pub mod config;
 mod connection;
@@ -13,9 +15,11 @@ mod dispatch;
 mod door;
 mod error;
 mod gateway;
+mod gateway_key;
 mod http;
 mod hub;
 mod ids;
+mod kept;
 mod launcher;
 mod lock;
 mod log;

@@ -47,6 +47,13 @@ impl Outbox {
         self.0.send(Outgoing { line, _share: share }).map_err(|_| Gone)
     }
 
+    /// Puts a good answer whose payload is JSON already.
+    pub(crate) fn answer_with(&self, id: &str, payload: &[u8], share: Share) {
+        if self.put_line(encode_answer(id, payload), share).is_err() {
+            tracing::debug!("an answer found its connection gone");
+        }
+    }
+
     /// Puts the answer to a request. A connection that is gone has nobody to miss it.
     pub(crate) fn answer(&self, response: Response, share: Share) {
         if self.put_line(encode(&Frame::Res(response)), share).is_err() {
@@ -61,4 +68,40 @@ pub(crate) fn encode(frame: &Frame) -> Bytes {
     let mut line = serde_json::to_vec(frame).unwrap_or_default();
     line.push(b'\n');
     line.into()
+}
+
+/// A good answer as one line, its payload copied as it is: one line of JSON.
+fn encode_answer(id: &str, payload: &[u8]) -> Bytes {
+    const HEAD: &[u8] = br#"{"type":"res","id":"#;
+    const MIDDLE: &[u8] = br#","ok":true,"payload":"#;
+    let mut line = Vec::with_capacity(HEAD.len() + id.len() + MIDDLE.len() + payload.len() + 8);
+    line.extend_from_slice(HEAD);
+    // Text can always be written as JSON, and memory always be written to.
+    if serde_json::to_writer(&mut line, id).is_err() {
+        line.extend_from_slice(b"\"\"");
+    }
+    line.extend_from_slice(MIDDLE);
+    line.extend_from_slice(payload);
+    line.extend_from_slice(b"}\n");
+    line.into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use hatchery_protocol::{Frame, Response};
+    use serde_json::json;
+
+    use super::{encode, encode_answer};
+
+    #[test]
+    fn an_answer_made_of_bytes_is_the_one_made_of_values() {
+        for id in ["1", "a \"b\" \\ \n", "ü\u{1}"] {
+            let payload = json!({"ok": true, "text": "line\nbreak", "list": [1, null]});
+            let bytes = serde_json::to_vec(&payload).unwrap();
+            let plain = encode(&Frame::Res(Response::ok(id.to_owned(), payload)));
+            assert_eq!(encode_answer(id, &bytes), plain);
+        }
+    }
 }

@@ -6,6 +6,7 @@
 //! and never waits for the writer. This is the only crate that knows SQL, and it decides nothing.
 
 mod entry;
+mod list;
 mod open;
 mod project;
 mod read;
@@ -14,6 +15,7 @@ mod views;
 mod writer;
 
 pub use entry::{Afterwards, Entry};
+pub use list::{ListedSession, SessionPage, SessionQuery};
 pub use open::{OpenError, Store};
 pub use views::{
     HistoryItem, InterruptedRun, Lookup, ReadError, RunView, SessionFilter, SessionView,
