@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hatchery_access::{Caller, authorize};
 use hatchery_protocol::{ErrorCode, Method, Request, Response, WireError};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::approvals::Kind;
 use crate::asker::Asker;
 use crate::gateway::Shared;
 use crate::hub::ConnectionId;
-use crate::methods::{agents, gateway, sessions};
+use crate::methods::{
+    absent, agents, approvals, chat, config, gateway, health, logs, models, session_list,
+    session_look, sessions, system, tasks,
+};
 use crate::outbox::{Outbox, Share};
 
 /// Answers one request. The answer holds `share` until it is written.
@@ -34,6 +39,7 @@ pub(crate) async fn dispatch(
     };
     let response = match outcome {
         Ok(Answer::Now(payload)) => Response::ok(id, payload),
+        Ok(Answer::Kept(payload)) => return outbox.answer_with(&id, &payload, share),
         Ok(Answer::Later) => return,
         Err(error) => Response::error(id, error),
     };
@@ -44,6 +50,8 @@ pub(crate) async fn dispatch(
 enum Answer {
     /// By the dispatcher, with this.
     Now(Value),
+    /// By the dispatcher, with this, which is JSON already.
+    Kept(Bytes),
     /// By whoever was given the asker.
     Later,
 }
@@ -56,21 +64,81 @@ async fn answer(
     asker: Asker,
 ) -> Result<Answer, WireError> {
     let payload = match method {
+        Method::AgentIdentityGet => agents::identity(shared, &authorize(caller)?, read(params)?)?,
         Method::AgentsList => agents::list(shared, &authorize(caller)?),
-        Method::ConfigGet => gateway::config(shared, &authorize(caller)?),
+        Method::AgentsSetup => agents::setup(shared, &authorize(caller)?),
+        Method::ApprovalGet => approvals::get(shared, &authorize(caller)?, &read(params)?)?,
+        Method::ApprovalResolve => approvals::resolve(shared, &authorize(caller)?, &read(params)?)?,
+        Method::ChannelsStatus => absent::channels(&authorize(caller)?),
+        Method::ChatMetadata => chat::metadata(shared, &authorize(caller)?),
+        Method::CommandsList => chat::commands(&authorize(caller)?),
+        Method::ConfigGet => config::get(shared, &authorize(caller)?)?,
+        Method::CronList => absent::cron_jobs(&authorize(caller)?),
+        Method::CronStatus => absent::cron_status(&authorize(caller)?),
+        Method::ExecApprovalGet => {
+            approvals::get_exec(shared, &authorize(caller)?, &read(params)?)?
+        }
+        Method::ExecApprovalList => approvals::list(shared, &authorize(caller)?, Kind::Exec),
+        Method::ExecApprovalRequest => {
+            approvals::request_exec(shared, &authorize(caller)?, read(params)?, asker)?;
+            return Ok(Answer::Later);
+        }
+        Method::ExecApprovalResolve => {
+            approvals::resolve_kind(shared, &authorize(caller)?, &read(params)?, Kind::Exec)?
+        }
+        Method::ExecApprovalWaitDecision | Method::PluginApprovalWaitDecision => {
+            approvals::wait_decision(shared, &authorize(caller)?, read(params)?, asker)?;
+            return Ok(Answer::Later);
+        }
+        Method::GatewayIdentityGet => system::identity(shared, &authorize(caller)?)?,
         Method::GatewayStatus => gateway::status(shared, &authorize(caller)?),
         Method::GatewayStop => gateway::stop(shared, &authorize(caller)?),
-        Method::Health => gateway::health(shared),
+        Method::Health => return Ok(Answer::Kept(health::health(shared, caller).await?)),
+        Method::LastHeartbeat => health::last_heartbeat(&authorize(caller)?),
+        Method::LogsTail => logs::tail(shared, &authorize(caller)?, read(params)?).await?,
+        Method::ModelsAuthStatus => models::auth_status(&authorize(caller)?),
+        Method::ModelsList => models::list(shared, &authorize(caller)?),
+        Method::OpenclawApprovalList => absent::system_agent_approvals(&authorize(caller)?),
+        Method::PluginApprovalList => approvals::list(shared, &authorize(caller)?, Kind::Plugin),
+        Method::PluginApprovalRequest => {
+            approvals::request_plugin(shared, &authorize(caller)?, read(params)?, asker)?;
+            return Ok(Answer::Later);
+        }
+        Method::PluginApprovalResolve => {
+            approvals::resolve_kind(shared, &authorize(caller)?, &read(params)?, Kind::Plugin)?
+        }
+        Method::QuestionList => absent::questions(&authorize(caller)?),
+        Method::SessionsDescribe => {
+            session_look::describe(shared, &authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsGroupsDefaults => absent::session_group_defaults(&authorize(caller)?),
+        Method::SessionsGroupsList => absent::session_groups(&authorize(caller)?),
         Method::SessionsHistory => {
             sessions::history(shared, authorize(caller)?, read(params)?).await?
         }
         Method::SessionsKill => sessions::kill(shared, authorize(caller)?, read(params)?).await?,
-        Method::SessionsList => sessions::list(shared, authorize(caller)?, read(params)?).await?,
+        Method::SessionsList => {
+            let permit = authorize(caller)?;
+            let list = session_list::list(shared, &permit, read(params)?).await?;
+            return Ok(Answer::Kept(list));
+        }
+        Method::SessionsPreview => {
+            session_look::preview(shared, &authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsResolve => {
+            session_look::resolve(shared, &authorize(caller)?, read(params)?).await?
+        }
         Method::SessionsShow => sessions::show(shared, authorize(caller)?, read(params)?).await?,
         Method::SessionsSpawn => {
             sessions::spawn(shared, &authorize(caller)?, read(params)?, asker)?;
             return Ok(Answer::Later);
         }
+        Method::Status => health::status(shared, &authorize(caller)?).await?,
+        Method::SystemInfo => system::info(shared, &authorize(caller)?),
+        Method::SystemPresence => health::presence(shared, &authorize(caller)?)?,
+        Method::TaskSuggestionsList => absent::task_suggestions(&authorize(caller)?),
+        Method::TasksList => tasks::list(shared, &authorize(caller)?, read(params)?).await?,
+        Method::UpdateStatus => absent::updates(&authorize(caller)?),
     };
     Ok(Answer::Now(payload))
 }

@@ -90,6 +90,15 @@ impl Hub {
         }
     }
 
+    /// Whether somebody besides this connection may decide requests for approval. Runs may not.
+    pub(crate) fn somebody_approves(&self, besides: ConnectionId) -> bool {
+        self.members().iter().any(|(connection, member)| {
+            *connection != besides
+                && member.caller.grant().is_none()
+                && member.caller.scopes().any(|held| held.covers(Scope::Approvals))
+        })
+    }
+
     /// Tells whoever belongs to the audience.
     pub(crate) fn tell(&self, audience: &Audience<'_>, event: &str, payload: Value) {
         let frame =

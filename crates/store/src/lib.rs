@@ -5,6 +5,7 @@
 //! or acts on something that a crash could take back. Reading goes over a connection of its own
 //! and never waits for the writer. This is the only crate that knows SQL, and it decides nothing.
 
+mod counts;
 mod entry;
 mod list;
 mod open;
@@ -14,6 +15,7 @@ mod schema;
 mod views;
 mod writer;
 
+pub use counts::SessionCounts;
 pub use entry::{Afterwards, Entry};
 pub use list::{ListedSession, SessionPage, SessionQuery};
 pub use open::{OpenError, Store};

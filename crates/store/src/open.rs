@@ -89,12 +89,7 @@ impl Store {
             .name("journal".to_owned())
             .spawn(move || writer::run(connection, &waiting, &counted))
             .map_err(files)?;
-        Ok(Self {
-            jobs: Some(jobs),
-            writer: Some(writer),
-            reader: Mutex::new(reader),
-            generation,
-        })
+        Ok(Self { jobs: Some(jobs), writer: Some(writer), reader: Mutex::new(reader), generation })
     }
 
     /// Counts the commits that changed what can be read. What was read while this stood at a

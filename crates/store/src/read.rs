@@ -18,7 +18,8 @@ const TAIL_BYTES: usize = 64 * 1024;
 /// How many candidates an ambiguous prefix names.
 const NAMED_CANDIDATES: u32 = 5;
 
-pub(crate) const SESSION_COLUMNS: &str = "s.id, s.key, s.kind, s.agent, s.parent, s.label, s.created_at_ms,
+pub(crate) const SESSION_COLUMNS: &str =
+    "s.id, s.key, s.kind, s.agent, s.parent, s.label, s.created_at_ms,
      r.status, r.outcome, j.body";
 
 pub(crate) const SESSION_JOINS: &str =
@@ -230,10 +231,10 @@ pub(crate) fn session_view(row: &Row<'_>) -> Result<SessionView, ReadError> {
     })
 }
 
-fn status_of(text: &str) -> Result<RunStatus, serde_json::Error> {
+pub(crate) fn status_of(text: &str) -> Result<RunStatus, serde_json::Error> {
     serde_json::from_value(serde_json::Value::String(text.to_owned()))
 }
 
-fn kind_of(text: &str) -> Result<SessionKind, serde_json::Error> {
+pub(crate) fn kind_of(text: &str) -> Result<SessionKind, serde_json::Error> {
     serde_json::from_value(serde_json::Value::String(text.to_owned()))
 }
