@@ -11,6 +11,7 @@ mod gateway_life;
 mod help;
 mod home;
 mod limits;
+mod look;
 mod looking;
 mod runtimes;
 mod spawn;
