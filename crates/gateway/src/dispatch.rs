@@ -143,10 +143,16 @@ async fn answer(
     Ok(Answer::Now(payload))
 }
 
-/// Reads parameters; no parameters are an empty object.
+/// Reads parameters; no parameters are an empty object. A list is none: it would fill fields by
+/// their order.
 fn read<T: DeserializeOwned>(params: Value) -> Result<T, WireError> {
-    let params = if params.is_null() { Value::Object(serde_json::Map::new()) } else { params };
-    serde_json::from_value(params).map_err(|error| {
-        WireError::new(ErrorCode::InvalidRequest, format!("invalid params: {error}"))
-    })
+    let invalid = |cause: &dyn std::fmt::Display| {
+        WireError::new(ErrorCode::InvalidRequest, format!("invalid params: {cause}"))
+    };
+    let params = match params {
+        Value::Null => Value::Object(serde_json::Map::new()),
+        Value::Object(_) => params,
+        _ => return Err(invalid(&"an object is expected")),
+    };
+    serde_json::from_value(params).map_err(|error| invalid(&error))
 }

@@ -336,11 +336,12 @@ fn a_request_for_approval_is_told_decided_once_and_carried_back() {
         assert_eq!(error["details"]["reason"].as_str().unwrap_or_default(), reason);
     }
     let decided = json!({"id": id, "decision": "allow-always"});
-    let resolved = asked(&mut decider, "exec.approval.resolve", decided.clone());
-    assert_eq!(resolved, json!({"ok": true}));
+    decider.say(&request("exec.approval.resolve", decided.clone()));
+    let told = until(&mut decider, "exec.approval.resolved");
+    let resolved = until(&mut decider, "exec.approval.resolve");
+    assert_eq!(resolved["payload"], json!({"ok": true}));
     let verdict = until(&mut asker, "exec.approval.request");
     assert_eq!(verdict["payload"]["decision"], "allow-always");
-    let told = until(&mut decider, "exec.approval.resolved");
     assert_eq!((&told["payload"]["id"], &told["payload"]["resolvedBy"]), (id, &json!("owner")));
     let error = refused(&mut decider, "exec.approval.resolve", decided);
     assert_eq!(error["message"], "approval already resolved");
