@@ -13,6 +13,9 @@ mod home;
 mod limits;
 mod look;
 mod looking;
+#[allow(dead_code)]
+mod model_server;
+mod models;
 mod runtimes;
 mod spawn;
 mod tickets;

@@ -91,8 +91,9 @@ impl Approvals {
             from = item.ask.from.name,
             "approval requested"
         );
-        let event = format!("{}.approval.requested", item.ask.kind.name());
-        hub.tell(&Audience::Holding(Scope::Approvals), &event, item.listed());
+        if let Some(event) = item.ask.kind.requested() {
+            hub.tell(&Audience::Holding(Scope::Approvals), event, item.listed());
+        }
         Ok(Taken::Waits { accepted: item.accepted(), id })
     }
 
@@ -186,8 +187,9 @@ impl Approvals {
         );
         let payload = json!({"id": id, "decision": decision, "resolvedBy": caller.describe(),
             "ts": now, "request": item.ask.request});
-        let event = format!("{}.approval.resolved", kind.name());
-        hub.tell(&Audience::Holding(Scope::Approvals), &event, payload);
+        if let Some(event) = kind.resolved() {
+            hub.tell(&Audience::Holding(Scope::Approvals), event, payload);
+        }
         Ok(item.snapshot())
     }
 }

@@ -12,6 +12,7 @@ mod view;
 pub(crate) use broker::{Approvals, Taken};
 pub(crate) use request::{ExecParams, PluginParams};
 
+use hatchery_protocol::event;
 use serde::{Deserialize, Serialize};
 
 /// What kind of thing is to be allowed.
@@ -27,12 +28,30 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// The name events and logs have for it.
+    /// The name logs have for it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Exec => "exec",
             Self::Plugin => "plugin",
             Self::SystemAgent => "system-agent",
+        }
+    }
+
+    /// The event that tells of a request; of the system agent's nobody is told, as there are none.
+    fn requested(self) -> Option<&'static str> {
+        match self {
+            Self::Exec => Some(event::EXEC_APPROVAL_REQUESTED),
+            Self::Plugin => Some(event::PLUGIN_APPROVAL_REQUESTED),
+            Self::SystemAgent => None,
+        }
+    }
+
+    /// The event that tells of a decision.
+    fn resolved(self) -> Option<&'static str> {
+        match self {
+            Self::Exec => Some(event::EXEC_APPROVAL_RESOLVED),
+            Self::Plugin => Some(event::PLUGIN_APPROVAL_RESOLVED),
+            Self::SystemAgent => None,
         }
     }
 }

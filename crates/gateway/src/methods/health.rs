@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hatchery_access::{Caller, Permit, Read, Refusal, authorize};
-use hatchery_protocol::{RunStatus, SessionId, WireError};
+use hatchery_protocol::{Role, RunStatus, SessionId, WireError};
 use hatchery_spawn::Policy;
 use hatchery_store::{ListedSession, SessionCounts, SessionPage, SessionQuery};
 use serde_json::{Map, Value, json};
@@ -30,42 +30,48 @@ pub(crate) enum HealthDepth {
 
 /// A sign of life, with particulars for those who may read. A run is told that the gateway lives.
 pub(crate) async fn health(shared: &Arc<Shared>, caller: &Caller) -> Result<Bytes, WireError> {
-    let may_look = caller.grant().is_none() && authorize::<Read>(caller).is_ok();
+    let may_look = caller.grant().is_none()
+        && caller.role() == Role::Operator
+        && authorize::<Read>(caller).is_ok();
     let depth = if may_look { HealthDepth::Whole } else { HealthDepth::Sign };
     let generation = || shared.supervisor.store.generation();
     let make = async |depth| {
-        Ok(serde_json::to_vec(&snapshot(shared, depth).await?).unwrap_or_default().into())
+        let health = match depth {
+            HealthDepth::Sign => sign(shared),
+            HealthDepth::Whole => whole(shared).await?,
+        };
+        Ok(Bytes::from(serde_json::to_vec(&health).unwrap_or_default()))
     };
     shared.healths.get(generation, depth, make).await
 }
 
-/// How the gateway is doing, as `health` and the greeting tell it.
-pub(crate) async fn snapshot(shared: &Arc<Shared>, depth: HealthDepth) -> Result<Value, WireError> {
-    let began = now_ms();
-    let policy = shared.supervisor.settings.policy();
-    let mut health = json!({
+/// That the gateway is alive, as `health` and the greeting tell it.
+pub(crate) fn sign(shared: &Shared) -> Value {
+    json!({
         "ok": !shared.supervisor.load().journal_broken,
-        "ts": began,
+        "ts": now_ms(),
         "durationMs": 0,
         "channels": {},
         "channelOrder": [],
         "channelLabels": {},
         "heartbeatSeconds": 0,
-        "defaultAgentId": policy.default_agent,
-    });
-    if depth == HealthDepth::Whole {
-        let path = shared.state_directory.journal().display().to_string();
-        let (counts, page) = look(shared, None).await?;
-        let agents: Vec<Value> = policy
-            .agents
-            .keys()
-            .map(|id| agent(id.as_str(), &policy, &path, &counts, &page))
-            .collect();
-        health["agents"] = json!(agents);
-        health["sessions"] =
-            json!({"path": path, "count": page.total, "recent": recent(&page.sessions, None)});
-        health["durationMs"] = json!(now_ms().saturating_sub(began));
-    }
+        "defaultAgentId": shared.supervisor.settings.policy().default_agent,
+    })
+}
+
+/// The same with how its agents and sessions are.
+async fn whole(shared: &Arc<Shared>) -> Result<Value, WireError> {
+    let began = now_ms();
+    let mut health = sign(shared);
+    let policy = shared.supervisor.settings.policy();
+    let path = shared.state_directory.journal().display().to_string();
+    let (counts, page) = look(shared, None).await?;
+    let agents: Vec<Value> =
+        policy.agents.keys().map(|id| agent(id.as_str(), &policy, &path, &counts, &page)).collect();
+    health["agents"] = json!(agents);
+    health["sessions"] =
+        json!({"path": path, "count": page.total, "recent": recent(&page.sessions, None)});
+    health["durationMs"] = json!(now_ms().saturating_sub(began));
     Ok(health)
 }
 
@@ -179,9 +185,9 @@ fn tasks(counts: &SessionCounts) -> Value {
 }
 
 /// Who is connected. Runs are told nothing of the people around them.
-pub(crate) fn presence(_shared: &Shared, permit: &Permit<Read>) -> Result<Value, Refusal> {
+pub(crate) fn presence(shared: &Shared, permit: &Permit<Read>) -> Result<Bytes, Refusal> {
     not_for_runs(permit.caller(), "the list of who is connected")?;
-    Ok(json!([]))
+    Ok(Bytes::copy_from_slice(shared.hub.presence().get().as_bytes()))
 }
 
 /// There is no heartbeat.
