@@ -9,10 +9,12 @@
 
 mod address;
 mod caller;
+pub mod connect;
 mod device;
 mod grant;
 mod host;
 mod origin;
+pub mod pairing;
 mod peer;
 mod permit;
 mod refusal;
