@@ -4,18 +4,21 @@
 use std::fs;
 use std::sync::LazyLock;
 
-use hatchery_gateway::config::{AllowList, Config, Flags, Sources, allow_agent};
+use config::{AllowList, Config, Flags, Sources, allow_agent};
 use hatchery_protocol::AgentId;
 use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
+
+#[path = "../../crates/gateway/src/config/mod.rs"]
+#[allow(dead_code, unused_imports)]
+mod config;
 
 /// Nobody writes this but the seeds, so it shows where a secret went.
 const MARK: &str = "hunter2hunter2";
 
 /// Memory where there is some: every round writes both files.
-static PLACE: LazyLock<TempDir> = LazyLock::new(|| {
-    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a directory")
-});
+static PLACE: LazyLock<TempDir> =
+    LazyLock::new(|| TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a directory"));
 
 fuzz_target!(|bytes: &[u8]| {
     let (hatchery, gateway) = match bytes.iter().position(|byte| *byte == 0) {

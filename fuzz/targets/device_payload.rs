@@ -20,7 +20,9 @@ const SIGNED: [&str; 2] = [
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(params) = serde_json::from_slice::<ConnectParams>(bytes) else { return };
-    if let Some(key) = params.device.as_ref().and_then(|device| PublicKey::parse(&device.public_key).ok()) {
+    if let Some(key) =
+        params.device.as_ref().and_then(|device| PublicKey::parse(&device.public_key).ok())
+    {
         assert_eq!(PublicKey::parse(&key.to_string()), Ok(key));
     }
     let Ok(verified) = verify_device(&params, NONCE, NOW) else { return };
