@@ -23,6 +23,8 @@ pub(crate) struct World {
     pub(crate) state: PairingState,
     pub(crate) policy: DoorPolicy,
     pub(crate) now: u64,
+    /// Whether every event is written down and read again on the way.
+    pub(crate) keeps_events: bool,
     drawn: u8,
 }
 
@@ -149,6 +151,7 @@ impl World {
             state: PairingState::new([9; 32], []),
             policy: DoorPolicy::default(),
             now: START,
+            keeps_events: true,
             drawn: 0,
         }
     }
@@ -167,9 +170,11 @@ impl World {
     pub(crate) fn apply(&mut self, events: &[PairingEvent]) {
         for event in events {
             // What is kept of an event is what was decided.
-            let text = serde_json::to_string(event).unwrap();
-            let read: PairingEvent = serde_json::from_str(&text).unwrap();
-            assert_eq!(read, *event);
+            if self.keeps_events {
+                let text = serde_json::to_string(event).unwrap();
+                let read: PairingEvent = serde_json::from_str(&text).unwrap();
+                assert_eq!(read, *event);
+            }
             self.state.apply(event);
         }
     }
