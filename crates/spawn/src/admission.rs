@@ -3,12 +3,10 @@
 use hatchery_access::Caller;
 use hatchery_protocol::{AgentId, RuntimeKind, SessionId, SessionKey, SessionKind};
 
+use crate::model_choice::choose_model;
 use crate::policy::MAX_QUEUED_RUNS;
 use crate::refusal::AllowList;
 use crate::{AgentPolicy, AllowAgents, Ancestor, Policy, Run, SpawnRefusal, SpawnRequest, State};
-
-/// The model of an agent that has no provider: it runs the task as a command.
-const SHELL_MODEL: &str = "builtin/shell";
 
 /// Turns a request into the run it asks for, or refuses it.
 pub(crate) fn admit(
@@ -160,31 +158,6 @@ fn check_sessions(
         return Err(SpawnRefusal::SessionLimit { running, limit });
     }
     Ok(())
-}
-
-fn choose_model(
-    policy: &Policy,
-    request: &SpawnRequest,
-    settings: &AgentPolicy,
-    has_harness: bool,
-) -> Result<String, SpawnRefusal> {
-    let refuse =
-        |model: &str, cause| Err(SpawnRefusal::ModelUnusable { model: model.to_owned(), cause });
-    match (&request.model, has_harness) {
-        (Some(model), true) => refuse(model, "the agent's own command chooses its model"),
-        (None, true) => Ok("harness".to_owned()),
-        (asked, false) => {
-            let requester =
-                request.caller.grant().and_then(|grant| policy.agents.get(grant.agent()));
-            let given = requester.and_then(|requester| requester.subagent_model.as_ref());
-            let model = asked.as_ref().or(given).unwrap_or(&settings.model);
-            if model == SHELL_MODEL {
-                Ok(model.clone())
-            } else {
-                refuse(model, "the built-in agent has builtin/shell and no other model yet")
-            }
-        }
-    }
 }
 
 fn choose_workspace(

@@ -75,7 +75,17 @@ pub enum SpawnRefusal {
         /// What was asked for.
         model: String,
         /// Why not.
-        cause: &'static str,
+        cause: String,
+        /// What to do about it.
+        advice: String,
+    },
+    /// The model runs commands with the owner's rights, and the caller is not the owner.
+    #[error(
+        "the model '{model}' runs commands as the owner, and only the owner and what the owner starts may use it"
+    )]
+    ModelOfTheOwner {
+        /// What was asked for, or configured.
+        model: String,
     },
     /// The caller is a run that is over or being stopped.
     #[error("run {0} is over or being stopped and starts nothing any more")]
@@ -132,6 +142,7 @@ impl SpawnRefusal {
             Self::OutsideWorkspace { .. } => "OUTSIDE_WORKSPACE",
             Self::WouldLeaveIsolation { .. } => "WOULD_LEAVE_ISOLATION",
             Self::ModelUnusable { .. } => "MODEL_UNUSABLE",
+            Self::ModelOfTheOwner { .. } => "MODEL_OF_THE_OWNER",
             Self::CallerEnding(_) => "CALLER_ENDING",
             Self::NotRunning(_) => "NOT_RUNNING",
             Self::NotBelow(_) => "NOT_BELOW",
@@ -155,7 +166,8 @@ impl SpawnRefusal {
             Self::QueueFull => "queue length",
             Self::OutsideWorkspace { .. } => "workspace of the run",
             Self::WouldLeaveIsolation { .. } => "isolation of the run",
-            Self::ModelUnusable { .. } => "models",
+            Self::ModelUnusable { .. } => "models.providers",
+            Self::ModelOfTheOwner { .. } => "agents.defaults.model",
             Self::CallerEnding(_) => "life of the run",
             Self::NotRunning(_) => "life of the session",
             Self::NotBelow(_) => "tree of the run",
@@ -190,7 +202,10 @@ impl SpawnRefusal {
             Self::WouldLeaveIsolation { .. } => advice(
                 "use --runtime isolated here, or start the outer run with --runtime local".to_owned(),
             ),
-            Self::ModelUnusable { .. } => advice("leave --model out, or set the agent's model to builtin/shell".to_owned()),
+            Self::ModelUnusable { advice: what, .. } => advice(what.clone()),
+            Self::ModelOfTheOwner { .. } => advice(
+                "on the gateway's machine, configure a provider in models.providers and set agents.defaults.model to one of its models, as provider/model".to_owned(),
+            ),
             Self::CallerEnding(_) | Self::ShuttingDown => {
                 advice("start it again from a run that lives on, or from the terminal".to_owned())
             }
@@ -208,6 +223,7 @@ impl From<SpawnRefusal> for Refusal {
             | SpawnRefusal::ChildLimit { .. }
             | SpawnRefusal::OutsideWorkspace { .. }
             | SpawnRefusal::WouldLeaveIsolation { .. }
+            | SpawnRefusal::ModelOfTheOwner { .. }
             | SpawnRefusal::NotBelow(_)
             | SpawnRefusal::CallerEnding(_) => ErrorCode::Forbidden,
             SpawnRefusal::AgentRequired

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hatchery_agent::Cancel;
+use hatchery_agent::{Cancel, Conversation};
 use hatchery_protocol::RunId;
 use hatchery_runtime::{RunEnd, run as run_to_its_end};
 use hatchery_sandbox::{TicketSource, ticket_channel};
@@ -12,6 +12,7 @@ use hatchery_spawn::{Command, Ending, Run};
 use super::observer::RunObserver;
 use super::{RunTasks, Supervisor};
 use crate::clock::now_ms;
+use crate::models::model_of;
 
 impl Supervisor {
     /// Starts a run that has its slot.
@@ -50,13 +51,19 @@ impl Supervisor {
                 if let Some(limit) = run.timeout_ms {
                     self.help(&run.id, self.clone().watch_deadline(run.id.clone(), limit));
                 }
-                let spec = self.launcher.spec(&run, ticket);
-                Ok(run_to_its_end(spec, self.launcher.keeper(), observer, cancel).await)
+                match model_of(&self.settings.config(), &run) {
+                    Ok(model) => {
+                        let earlier = Conversation::default();
+                        let spec = self.launcher.spec(&run, ticket, model, earlier);
+                        Ok(run_to_its_end(spec, self.launcher.keeper(), observer, cancel).await)
+                    }
+                    Err(gone) => Err(gone.to_string()),
+                }
             }
             Err(error) => Err(format!("no ticket could be handed to the run: {error}")),
         };
         let (exit_code, failure) = match end {
-            Ok(RunEnd::Answered { exit_code }) => (exit_code, None),
+            Ok(RunEnd::Answered { exit_code, .. }) => (exit_code, None),
             Ok(RunEnd::Cancelled) => (None, Some("it was cancelled".to_owned())),
             Ok(RunEnd::Failed(failure)) => (None, Some(failure.to_string())),
             Err(failure) => (None, Some(failure)),
