@@ -97,13 +97,22 @@ pub mod event {
     pub const RUN_STATE: &str = "run.state";
     /// A run printed something.
     pub const RUN_OUTPUT: &str = "run.output";
+    /// What the client's signature has to cover; the first thing a client hears.
+    pub const CONNECT_CHALLENGE: &str = "connect.challenge";
+    /// Who is connected has changed.
+    pub const PRESENCE: &str = "presence";
     /// The gateway is about to end.
     pub const SHUTDOWN: &str = "shutdown";
+    /// A sign of life.
+    pub const TICK: &str = "tick";
+
+    /// Every event there is, by name.
+    pub const ALL: &[&str] = &[CONNECT_CHALLENGE, PRESENCE, RUN_OUTPUT, RUN_STATE, SHUTDOWN, TICK];
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Method;
+    use super::{Method, event};
 
     #[test]
     fn every_method_is_found_by_its_name_and_they_are_sorted() {
@@ -111,6 +120,7 @@ mod tests {
             assert_eq!(Method::parse(method.name()), Some(*method));
         }
         assert!(Method::ALL.is_sorted_by_key(|method| method.name()));
+        assert!(event::ALL.is_sorted());
         assert_eq!(Method::parse("sessions"), None);
     }
 }

@@ -6,6 +6,7 @@
 
 mod observer;
 mod recovery;
+mod revocation;
 mod run;
 
 use std::collections::BTreeMap;
