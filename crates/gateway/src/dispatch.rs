@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::asker::Asker;
 use crate::connection::Speaker;
 use crate::gateway::Shared;
-use crate::methods::{agents, gateway, sessions};
+use crate::methods::{agents, devices, gateway, sessions};
 use crate::outbox::Share;
 
 /// Answers one request. The answer holds `share` until it is written.
@@ -100,6 +100,52 @@ async fn answer(
     let payload = match method {
         Method::AgentsList => agents::list(shared, &authorize(caller)?),
         Method::ConfigGet => gateway::config(shared, &authorize(caller)?),
+        Method::DevicePairApprove => {
+            devices::approve(shared, authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
+        Method::DevicePairClear => {
+            devices::clear(shared, authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
+        Method::DevicePairExplain => {
+            devices::explain(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::DevicePairList => devices::list(shared, authorize(caller)?).await?,
+        Method::DevicePairReject => {
+            devices::reject(shared, authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
+        Method::DevicePairRemove => {
+            devices::remove(shared, authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
+        Method::DevicePairRename => {
+            devices::rename(shared, authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
+        Method::DevicePairSetupCode => {
+            devices::setup_code(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::DevicePairSetupStatus => {
+            devices::setup_status(shared, &authorize(caller)?, &read(params)?)
+        }
+        Method::DeviceScopesRequestUpgrade => {
+            devices::request_upgrade(shared, caller, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
+        Method::DeviceScopesWaitUpgrade => {
+            devices::wait_upgrade(shared, caller, read(params)?, asker)?;
+            return Ok(Answer::Later);
+        }
+        Method::DeviceTokenRevoke => {
+            devices::revoke(shared, authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
+        Method::DeviceTokenRotate => {
+            devices::rotate(shared, authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
         Method::GatewayStatus => gateway::status(shared, &authorize(caller)?),
         Method::GatewayStop => gateway::stop(shared, &authorize(caller)?),
         Method::Health => gateway::health(shared),

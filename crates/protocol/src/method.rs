@@ -81,6 +81,19 @@ impl Needs {
 methods! {
     AgentsList "agents.list" Read "The agents there are.";
     ConfigGet "config.get" Read "The settings in force, each with its origin.";
+    DevicePairApprove "device.pair.approve" Pairing "Let a device in.";
+    DevicePairClear "device.pair.clear" Pairing "Forget requests, or everything about devices.";
+    DevicePairExplain "device.pair.explain" Pairing "Why a device is let in or not.";
+    DevicePairList "device.pair.list" Pairing "The devices, and the requests that wait.";
+    DevicePairReject "device.pair.reject" Pairing "Do not let a device in.";
+    DevicePairRemove "device.pair.remove" Pairing "Forget a device.";
+    DevicePairRename "device.pair.rename" Pairing "Give a device another name.";
+    DevicePairSetupCode "device.pair.setupCode" Admin "A code that lets one device in.";
+    DevicePairSetupStatus "device.pair.setupStatus" Admin "What has become of such a code.";
+    DeviceScopesRequestUpgrade "device.scopes.requestUpgrade" Nothing "Ask for more.";
+    DeviceScopesWaitUpgrade "device.scopes.waitUpgrade" Nothing "Wait for what was asked for.";
+    DeviceTokenRevoke "device.token.revoke" Pairing "Revoke a device's token.";
+    DeviceTokenRotate "device.token.rotate" Pairing "Exchange a device's token for another.";
     GatewayStatus "gateway.status" Read "The gateway's own condition.";
     GatewayStop "gateway.stop" Admin "End the gateway.";
     Health "health" Nothing "A sign of life.";
@@ -93,6 +106,14 @@ methods! {
 
 /// Names of events.
 pub mod event {
+    /// A device asks to be let in.
+    pub const DEVICE_PAIR_REQUESTED: &str = "device.pair.requested";
+    /// That was decided.
+    pub const DEVICE_PAIR_RESOLVED: &str = "device.pair.resolved";
+    /// A node offers commands.
+    pub const NODE_PAIR_REQUESTED: &str = "node.pair.requested";
+    /// That was decided.
+    pub const NODE_PAIR_RESOLVED: &str = "node.pair.resolved";
     /// A run's state changed.
     pub const RUN_STATE: &str = "run.state";
     /// A run printed something.
@@ -107,7 +128,18 @@ pub mod event {
     pub const TICK: &str = "tick";
 
     /// Every event there is, by name.
-    pub const ALL: &[&str] = &[CONNECT_CHALLENGE, PRESENCE, RUN_OUTPUT, RUN_STATE, SHUTDOWN, TICK];
+    pub const ALL: &[&str] = &[
+        CONNECT_CHALLENGE,
+        DEVICE_PAIR_REQUESTED,
+        DEVICE_PAIR_RESOLVED,
+        NODE_PAIR_REQUESTED,
+        NODE_PAIR_RESOLVED,
+        PRESENCE,
+        RUN_OUTPUT,
+        RUN_STATE,
+        SHUTDOWN,
+        TICK,
+    ];
 }
 
 #[cfg(test)]

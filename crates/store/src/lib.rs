@@ -5,6 +5,8 @@
 //! or acts on something that a crash could take back. Reading goes over a connection of its own
 //! and never waits for the writer. This is the only crate that knows SQL, and it decides nothing.
 
+mod audit;
+mod devices;
 mod entry;
 mod open;
 mod project;
@@ -13,6 +15,10 @@ mod schema;
 mod views;
 mod writer;
 
+pub use audit::{
+    AuditEntry, AuditError, AuditEvent, AuditFilter, AuditLog, Fault, Head, InvalidHead, Verdict,
+};
+pub use devices::{DeviceChange, DeviceCondition, DeviceStore, KeptDevices, NoRandomness};
 pub use entry::{Afterwards, Entry};
 pub use open::{OpenError, Store};
 pub use views::{
