@@ -117,8 +117,8 @@ impl Hub {
         }
     }
 
-    /// Puts out every connection of a device, or those of one role, but for one: from here on they
-    /// are told nothing and ask for nothing, and they are closed at once. Says how many there were.
+    /// Puts out every connection of a device but one, or those of one role: from here on they are
+    /// told nothing and ask for nothing, and they are closed at once. Says how many there were.
     pub(crate) fn disconnect(
         &self,
         device: &DeviceId,
@@ -139,9 +139,16 @@ impl Hub {
         self.put_out(|_, member| member.by_secret, reason)
     }
 
-    fn put_out(&self, affected: impl Fn(ConnectionId, &Member) -> bool, reason: &'static str) -> Vec<Caller> {
+    fn put_out(
+        &self,
+        affected: impl Fn(ConnectionId, &Member) -> bool,
+        reason: &'static str,
+    ) -> Vec<Caller> {
         let mut inner = self.inner();
-        let out = inner.members.extract_if(.., |number, member| affected(*number, member)).collect::<Vec<_>>();
+        let out = inner
+            .members
+            .extract_if(.., |connection, member| affected(*connection, member))
+            .collect::<Vec<_>>();
         for key in out.iter().filter_map(|(_, member)| member.presence.as_deref()) {
             inner.presence.go(key);
             self.presence_changed.notify_one();
@@ -185,8 +192,7 @@ impl Hub {
 
     /// The devices that are connected.
     pub(crate) fn connected_devices(&self) -> BTreeSet<DeviceId> {
-        let members = &self.inner().members;
-        members.values().filter_map(|member| member.caller.device().cloned()).collect()
+        self.inner().members.values().filter_map(|member| member.caller.device().cloned()).collect()
     }
 
     /// Tells whoever belongs to the audience.

@@ -17,7 +17,6 @@ use super::visitor::Visitor;
 use crate::clock::now_ms;
 use crate::config::{self, Config};
 use crate::gateway::Shared;
-use crate::pairing::source;
 
 /// Who may guess a secret, and how often.
 #[derive(Debug)]
@@ -49,7 +48,8 @@ pub(super) async fn admit(
 ) -> Result<Box<Admitted>, Farewell> {
     let config = shared.supervisor.settings.config();
     let turned_away = |refusal: Refusal| {
-        shared.supervisor.note_stranger(&source(visitor.source.address), &refusal, "connect");
+        let source = crate::pairing::source(visitor.source.address);
+        shared.supervisor.note_stranger(&source, &refusal, "connect");
         Farewell::refused(refusal)
     };
     let allowed = &config.gateway.control_ui.allowed_origins;
@@ -81,26 +81,26 @@ pub(super) async fn admit(
         shared: shared_proof(&config, visitor, params),
     };
     let admission = shared.pairing.connect(&arrival, &door_policy(&config)).await;
-    let from = &visitor.source;
+    let source = &visitor.source;
     let secret_is_right = arrival.shared.is_secret();
     match admission {
         Admission::Admitted(admitted) => {
             if secret_is_right {
-                throttle.succeeded(from, Shown::SharedSecret, now_ms());
+                throttle.succeeded(source, Shown::SharedSecret, now_ms());
             } else if admitted.by_device_token {
-                throttle.succeeded(from, Shown::OwnToken, now_ms());
+                throttle.succeeded(source, Shown::OwnToken, now_ms());
             }
             Ok(admitted)
         }
         Admission::Pending(pending) => {
             if secret_is_right {
-                throttle.succeeded(from, Shown::SharedSecret, now_ms());
+                throttle.succeeded(source, Shown::SharedSecret, now_ms());
             }
             Err(Farewell::denied(&pending.denial))
         }
         Admission::Refused(denial) => {
             if denial.failed_secret.is_some() {
-                throttle.failed(from, now_ms());
+                throttle.failed(source, now_ms());
             }
             Err(Farewell::denied(&denial))
         }

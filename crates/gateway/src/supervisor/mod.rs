@@ -7,7 +7,7 @@
 mod audit;
 mod observer;
 mod recovery;
-mod revoke;
+mod revocation;
 mod run;
 
 use std::collections::BTreeMap;
