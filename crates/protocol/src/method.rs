@@ -177,8 +177,12 @@ pub mod event {
     /// Every event there is, by name.
     pub const ALL: &[&str] = &[
         CONNECT_CHALLENGE,
+        DEVICE_PAIR_REQUESTED,
+        DEVICE_PAIR_RESOLVED,
         EXEC_APPROVAL_REQUESTED,
         EXEC_APPROVAL_RESOLVED,
+        NODE_PAIR_REQUESTED,
+        NODE_PAIR_RESOLVED,
         PLUGIN_APPROVAL_REQUESTED,
         PLUGIN_APPROVAL_RESOLVED,
         PRESENCE,
