@@ -79,16 +79,36 @@ impl Needs {
 
 // Sorted by name, so that lists of methods are too.
 methods! {
+    Agent "agent" Write "Run a turn and answer twice: when it is taken on, and when it is over.";
+    AgentWait "agent.wait" Write "Wait for the end of a turn.";
     AgentsList "agents.list" Read "The agents there are.";
+    ChatAbort "chat.abort" Write "Stop the turn of a session.";
+    ChatHistory "chat.history" Read "The transcript of a session.";
+    ChatInject "chat.inject" Admin "Put a message into a transcript.";
+    ChatSend "chat.send" Write "Say something in a session.";
+    ChatStartup "chat.startup" Read "The transcript of a session, and what a client starts with.";
     ConfigGet "config.get" Read "The settings in force, each with its origin.";
     GatewayStatus "gateway.status" Read "The gateway's own condition.";
     GatewayStop "gateway.stop" Admin "End the gateway.";
     Health "health" Nothing "A sign of life.";
+    Send "send" Write "Send a message over a channel.";
+    SessionsAbort "sessions.abort" Write "Stop the turn of a session.";
+    SessionsCompact "sessions.compact" Admin "Leave out the older part of a transcript.";
+    SessionsCreate "sessions.create" Write "Open a session.";
+    SessionsDelete "sessions.delete" Admin "Delete a session.";
+    SessionsGet "sessions.get" Read "The messages of a session.";
     SessionsHistory "sessions.history" Read "What was said in a session.";
     SessionsKill "sessions.kill" Write "Stop a session's run and everything below it.";
     SessionsList "sessions.list" Read "The sessions there are.";
+    SessionsMessagesSubscribe "sessions.messages.subscribe" Read "Hear the messages of a session.";
+    SessionsMessagesUnsubscribe "sessions.messages.unsubscribe" Read "Hear them no longer.";
+    SessionsPatch "sessions.patch" Admin "Change the settings of a session.";
+    SessionsReset "sessions.reset" Admin "Begin a session's transcript anew.";
+    SessionsSend "sessions.send" Write "Say something in a session.";
     SessionsShow "sessions.show" Read "One session.";
     SessionsSpawn "sessions.spawn" Write "Start a sub-agent.";
+    SessionsSubscribe "sessions.subscribe" Read "Hear of changed sessions.";
+    SessionsUnsubscribe "sessions.unsubscribe" Read "Hear of them no longer.";
 }
 
 /// Names of events.
@@ -97,6 +117,14 @@ pub mod event {
     pub const RUN_STATE: &str = "run.state";
     /// A run printed something.
     pub const RUN_OUTPUT: &str = "run.output";
+    /// What a turn says to people: its answer as it grows, and how it ends.
+    pub const CHAT: &str = "chat";
+    /// What a turn does: its beginning, its steps, its end.
+    pub const AGENT: &str = "agent";
+    /// A transcript has a new message.
+    pub const SESSION_MESSAGE: &str = "session.message";
+    /// A session is not what it was.
+    pub const SESSIONS_CHANGED: &str = "sessions.changed";
     /// The gateway is about to end.
     pub const SHUTDOWN: &str = "shutdown";
 }

@@ -3,9 +3,12 @@
 use hatchery_access::Caller;
 use hatchery_protocol::{AgentId, RuntimeKind, SessionId, SessionKey, SessionKind};
 
-use crate::policy::MAX_QUEUED_RUNS;
+use crate::policy::{MAX_QUEUED_RUNS, MAX_TURNS, MAX_WAITING_TURNS};
 use crate::refusal::AllowList;
-use crate::{AgentPolicy, AllowAgents, Ancestor, Policy, Run, SpawnRefusal, SpawnRequest, State};
+use crate::{
+    AgentPolicy, AllowAgents, Ancestor, Asked, Policy, Run, SpawnRefusal, SpawnRequest, State,
+    TurnRequest,
+};
 
 /// The model of an agent that has no provider: it runs the task as a command.
 const SHELL_MODEL: &str = "builtin/shell";
@@ -30,8 +33,17 @@ pub(crate) fn admit(
         RuntimeKind::Local | RuntimeKind::Isolated => None,
     };
     let model = choose_model(policy, request, settings, harness.is_some())?;
+    check_shell(&request.caller, &agent, &model)?;
     let workspace = choose_workspace(request, settings)?;
     let lineage = lineage(state, &request.caller)?;
+    let conversation = match (lineage.first(), &request.asked) {
+        (Some(parent), _) if parent.turn => Some(parent.session.clone()),
+        (Some(parent), _) => {
+            state.get(&parent.run).and_then(|above| above.run.conversation.clone())
+        }
+        (None, Some((session, _))) => Some(session.clone()),
+        (None, None) => None,
+    };
     let kind = match request.runtime {
         RuntimeKind::Acp => SessionKind::Acp,
         RuntimeKind::Local | RuntimeKind::Isolated => SessionKind::Subagent,
@@ -41,7 +53,11 @@ pub(crate) fn admit(
         session: request.session.clone(),
         session_key: SessionKey::child(&agent, kind, request.run.as_str()),
         kind,
-        requester: lineage.first().map_or_else(SessionId::main, |parent| parent.session.clone()),
+        requester: match (lineage.first(), &conversation) {
+            (Some(parent), _) => parent.session.clone(),
+            (None, Some(session)) => session.clone(),
+            (None, None) => SessionId::main(),
+        },
         lineage,
         agent,
         runtime: request.runtime,
@@ -56,7 +72,72 @@ pub(crate) fn admit(
             None => policy.run_timeout_ms,
         },
         accepted_at_ms: now_ms,
+        conversation,
+        asked: request.asked.as_ref().map(|(_, asked)| asked.clone()),
     })
+}
+
+/// Turns a message into the turn that answers it, or refuses it.
+pub(crate) fn admit_turn(
+    state: &State,
+    policy: &Policy,
+    request: &TurnRequest,
+    now_ms: u64,
+) -> Result<Run, SpawnRefusal> {
+    if request.caller.grant().is_some() {
+        return Err(SpawnRefusal::TurnByRun);
+    }
+    if request.kind.is_of_a_run() {
+        return Err(SpawnRefusal::NoConversation(request.session_key.clone()));
+    }
+    let Some(settings) = policy.agents.get(&request.agent) else {
+        let known = policy.agents.keys().cloned().collect();
+        let agent = request.agent.clone();
+        return Err(SpawnRefusal::AgentNotAllowed { agent, list: AllowList::Acp, known });
+    };
+    match state.turns_of(&request.session).count() {
+        0 if state.conversations() >= MAX_TURNS => return Err(SpawnRefusal::TooManyTurns),
+        waiting if waiting > MAX_WAITING_TURNS => return Err(SpawnRefusal::TooManyMessages),
+        _ => {}
+    }
+    let model = request.model.as_ref().unwrap_or(&settings.model);
+    check_model(model)?;
+    check_shell(&request.caller, &request.agent, model)?;
+    Ok(Run {
+        id: request.run.clone(),
+        session: request.session.clone(),
+        session_key: request.session_key.clone(),
+        kind: request.kind,
+        requester: request.session.clone(),
+        lineage: Vec::new(),
+        agent: request.agent.clone(),
+        runtime: RuntimeKind::Local,
+        model: model.clone(),
+        harness: None,
+        task: request.task.clone(),
+        workspace: settings.workspace.as_ref().unwrap_or(&request.caller_cwd).clone(),
+        label: None,
+        timeout_ms: request.timeout_ms.filter(|limit| *limit > 0),
+        accepted_at_ms: now_ms,
+        conversation: Some(request.session.clone()),
+        asked: Some(Asked { key: request.key.clone(), turn: true }),
+    })
+}
+
+/// `builtin/shell` runs whatever text it is given, so it takes none from a device.
+fn check_shell(caller: &Caller, agent: &AgentId, model: &str) -> Result<(), SpawnRefusal> {
+    if model == SHELL_MODEL && !caller.is_of_the_owner() {
+        return Err(SpawnRefusal::ShellIsForTheOwner { agent: agent.clone() });
+    }
+    Ok(())
+}
+
+fn check_model(model: &str) -> Result<(), SpawnRefusal> {
+    if model == SHELL_MODEL {
+        return Ok(());
+    }
+    let cause = "the built-in agent has builtin/shell and no other model yet";
+    Err(SpawnRefusal::ModelUnusable { model: model.to_owned(), cause })
 }
 
 fn choose_agent(policy: &Policy, request: &SpawnRequest) -> Result<AgentId, SpawnRefusal> {
@@ -178,11 +259,7 @@ fn choose_model(
                 request.caller.grant().and_then(|grant| policy.agents.get(grant.agent()));
             let given = requester.and_then(|requester| requester.subagent_model.as_ref());
             let model = asked.as_ref().or(given).unwrap_or(&settings.model);
-            if model == SHELL_MODEL {
-                Ok(model.clone())
-            } else {
-                refuse(model, "the built-in agent has builtin/shell and no other model yet")
-            }
+            check_model(model).map(|()| model.clone())
         }
     }
 }
@@ -212,8 +289,11 @@ fn lineage(state: &State, caller: &Caller) -> Result<Vec<Ancestor>, SpawnRefusal
         .get(grant.run())
         .filter(|live| live.stopping.is_none())
         .ok_or_else(|| SpawnRefusal::CallerEnding(grant.run().clone()))?;
-    let mut lineage =
-        vec![Ancestor { run: parent.run.id.clone(), session: parent.run.session.clone() }];
+    let mut lineage = vec![Ancestor {
+        run: parent.run.id.clone(),
+        session: parent.run.session.clone(),
+        turn: parent.run.is_turn(),
+    }];
     lineage.extend(parent.run.lineage.iter().cloned());
     Ok(lineage)
 }

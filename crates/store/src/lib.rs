@@ -5,16 +5,19 @@
 //! or acts on something that a crash could take back. Reading goes over a connection of its own
 //! and never waits for the writer. This is the only crate that knows SQL, and it decides nothing.
 
+mod conversations;
 mod entry;
 mod open;
 mod project;
 mod read;
 mod schema;
+mod transcript;
 mod views;
 mod writer;
 
 pub use entry::{Afterwards, Entry};
 pub use open::{OpenError, Store};
+pub use transcript::{KeyUse, Page, Said, StoredMessage, Transcript};
 pub use views::{
     HistoryItem, InterruptedRun, Lookup, ReadError, RunView, SessionFilter, SessionView,
     StoredOutput,

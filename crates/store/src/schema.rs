@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Transaction, params};
 
+use crate::conversations;
 use hatchery_protocol::{AgentId, SessionId, SessionKey, SessionKind};
 
 /// One step from a version of the tables to the next. What stands in them is kept.
@@ -9,7 +10,7 @@ type Migration = fn(&Transaction<'_>, now_ms: i64) -> rusqlite::Result<()>;
 
 /// The steps from an empty database to today's tables, in order. The version of a database is how
 /// many of them it has taken; a step that was ever released is never changed, only followed.
-const MIGRATIONS: &[Migration] = &[journal_and_projections];
+const MIGRATIONS: &[Migration] = &[journal_and_projections, conversations::tables];
 
 /// The version of the tables this program writes.
 pub(crate) const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
