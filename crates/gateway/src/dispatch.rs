@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::asker::Asker;
 use crate::gateway::Shared;
 use crate::hub::ConnectionId;
-use crate::methods::{agents, gateway, sessions};
+use crate::methods::{agents, chat, conversations, gateway, sessions, turns};
 use crate::outbox::{Outbox, Share};
 
 /// Answers one request. The answer holds `share` until it is written.
@@ -48,6 +48,12 @@ enum Answer {
     Later,
 }
 
+impl From<Option<Value>> for Answer {
+    fn from(payload: Option<Value>) -> Self {
+        payload.map_or(Self::Later, Self::Now)
+    }
+}
+
 async fn answer(
     shared: &Arc<Shared>,
     caller: &Caller,
@@ -56,11 +62,56 @@ async fn answer(
     asker: Asker,
 ) -> Result<Answer, WireError> {
     let payload = match method {
+        Method::Agent => {
+            return Ok(turns::agent(shared, authorize(caller)?, read(params)?, asker)
+                .await?
+                .into());
+        }
+        Method::AgentWait => {
+            turns::wait(shared, &authorize(caller)?, read(params)?, asker);
+            return Ok(Answer::Later);
+        }
         Method::AgentsList => agents::list(shared, &authorize(caller)?),
+        Method::ChatAbort => chat::abort(shared, authorize(caller)?, read(params)?).await?,
+        Method::ChatHistory => chat::history(shared, authorize(caller)?, read(params)?).await?,
+        Method::ChatInject => chat::inject(shared, authorize(caller)?, read(params)?).await?,
+        Method::ChatSend | Method::SessionsSend => {
+            return Ok(chat::send(shared, authorize(caller)?, read(params)?, asker).await?.into());
+        }
+        Method::ChatStartup => chat::startup(shared, authorize(caller)?, read(params)?).await?,
         Method::ConfigGet => gateway::config(shared, &authorize(caller)?),
         Method::GatewayStatus => gateway::status(shared, &authorize(caller)?),
         Method::GatewayStop => gateway::stop(shared, &authorize(caller)?),
         Method::Health => gateway::health(shared),
+        Method::Send => conversations::send(&authorize(caller)?)?,
+        Method::SessionsAbort => {
+            conversations::abort(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsCompact => {
+            conversations::compact(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsCreate => {
+            conversations::create(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsDelete => {
+            conversations::delete(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsGet => {
+            conversations::get(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsMessagesSubscribe | Method::SessionsMessagesUnsubscribe => {
+            let hear = method == Method::SessionsMessagesSubscribe;
+            let (permit, params) = (authorize(caller)?, read(params)?);
+            conversations::subscribe_messages(shared, &permit, &params, asker.connection, hear)?
+        }
+        Method::SessionsPatch => conversations::patch(shared, authorize(caller)?, params).await?,
+        Method::SessionsReset => {
+            conversations::reset(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsSubscribe | Method::SessionsUnsubscribe => {
+            let hear = method == Method::SessionsSubscribe;
+            conversations::subscribe(shared, &authorize(caller)?, asker.connection, hear)?
+        }
         Method::SessionsHistory => {
             sessions::history(shared, authorize(caller)?, read(params)?).await?
         }

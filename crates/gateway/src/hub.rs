@@ -38,6 +38,8 @@ pub(crate) enum Audience<'a> {
     Everyone,
     /// Whoever holds what covers this scope.
     Holding(Scope),
+    /// Of the people and programs who may read, all. A run never hears what is said elsewhere.
+    Readers,
     /// Of those who may read, whoever asked to hear of changed sessions.
     SessionChanges,
     /// Of those who may read, whoever asked for this session's messages.
@@ -90,6 +92,11 @@ impl Hub {
         }
     }
 
+    /// Whether anybody belongs to the audience.
+    pub(crate) fn has(&self, audience: &Audience<'_>) -> bool {
+        self.members().iter().any(|(number, member)| member.belongs_to(*number, audience))
+    }
+
     /// Tells whoever belongs to the audience.
     pub(crate) fn tell(&self, audience: &Audience<'_>, event: &str, payload: Value) {
         let frame =
@@ -111,6 +118,7 @@ impl Member {
         match audience {
             Audience::Everyone => true,
             Audience::Holding(scope) => holds(*scope),
+            Audience::Readers => self.caller.grant().is_none() && holds(Scope::Read),
             Audience::SessionChanges => self.all_sessions && holds(Scope::Read),
             Audience::MessagesOf(session) => self.sessions.contains(session) && holds(Scope::Read),
             Audience::ToolsOf(session) => {

@@ -6,6 +6,7 @@
 //! Nothing in this crate decides who may do what.
 
 mod asker;
+mod chat_commands;
 mod clock;
 pub mod config;
 mod connection;
@@ -23,10 +24,12 @@ mod methods;
 mod outbox;
 mod policy;
 mod refusal_log;
+mod session_row;
 mod settings;
 mod socket;
 mod state_directory;
 mod supervisor;
+mod talk;
 mod watchers;
 
 pub use error::StartError;

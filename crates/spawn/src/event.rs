@@ -82,6 +82,8 @@ pub enum Event {
     SessionDeleted {
         /// The session.
         session: SessionId,
+        /// The key it had.
+        key: SessionKey,
         /// Whether what was said in it is gone too.
         with_transcript: bool,
     },

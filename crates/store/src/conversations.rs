@@ -93,7 +93,7 @@ pub(crate) fn project(connection: &Connection, at_ms: i64, event: &Event) -> rus
             )?
             .execute(params![session.as_str(), at_ms])
             .map(drop),
-        Event::SessionDeleted { session, with_transcript } => {
+        Event::SessionDeleted { session, with_transcript, .. } => {
             delete(connection, at_ms, session, *with_transcript)
         }
         Event::MessageAdded { session, message } => added(connection, at_ms, session, message),

@@ -4,9 +4,12 @@
 //! journal, and everything else (the receipt, the start of a process, what watchers see) happens
 //! in the journal's own order after the commit. The supervisor decides nothing itself.
 
+mod keys;
 mod observer;
+mod readers;
 mod recovery;
 mod run;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,6 +24,7 @@ use hatchery_protocol::{
 use hatchery_spawn::{Command, Effect, Event, Run, SpawnRequest, State, decide, effects};
 use hatchery_store::{CommitError, Entry, Store};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
@@ -31,7 +35,11 @@ use crate::ids::draw;
 use crate::launcher::Launcher;
 use crate::refusal_log::RefusalLog;
 use crate::settings::Settings;
+use crate::talk::{Talk, herald};
 use crate::watchers::Watchers;
+use keys::MessageKeys;
+
+pub(crate) use turns::{Message, Taken};
 
 /// How long runs may take to end in a shutdown before their processes are killed.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
@@ -46,6 +54,9 @@ pub(crate) struct Supervisor {
     pub(crate) settings: Settings,
     launcher: Launcher,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) talk: Arc<Talk>,
+    /// Held while a session is opened, until that is durable.
+    pub(crate) opening: tokio::sync::Mutex<()>,
     tasks: Handle,
     /// Counts what has happened, so that whoever waits for something looks again.
     changes: watch::Sender<u64>,
@@ -60,6 +71,7 @@ struct Core {
     tasks: BTreeMap<RunId, RunTasks>,
     keepers: BTreeMap<i32, RunId>,
     watchers: Watchers,
+    message_keys: MessageKeys,
     refusals: RefusalLog,
     shutting_down: bool,
     /// Why the journal takes nothing any more, once it does not.
@@ -90,15 +102,21 @@ impl Supervisor {
         launcher: Launcher,
         hub: Arc<Hub>,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        let (news, to_tell) = unbounded_channel();
+        let talk = Arc::new(Talk::new(Arc::clone(&hub), Handle::current(), news));
+        let supervisor = Arc::new(Self {
             core: Mutex::default(),
             store,
             settings,
             launcher,
-            hub,
+            hub: Arc::clone(&hub),
+            talk,
+            opening: tokio::sync::Mutex::default(),
             tasks: Handle::current(),
             changes: watch::Sender::new(0),
-        })
+        });
+        tokio::spawn(herald(Arc::downgrade(&supervisor), hub, to_tell));
+        supervisor
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {
@@ -126,6 +144,7 @@ impl Supervisor {
             task: params.task,
             agent: params.agent_id,
             runtime: params.runtime.unwrap_or(RuntimeKind::Isolated),
+            asked: None,
             model: params.model,
             cwd: directories.cwd,
             caller_cwd: directories.caller_cwd,
@@ -244,6 +263,11 @@ impl Supervisor {
     }
 
     fn publish(&self, events: &[Event], ended: &[Run]) {
+        self.tell_watchers(events, ended);
+        self.tell_readers(events, ended);
+    }
+
+    fn tell_watchers(&self, events: &[Event], ended: &[Run]) {
         let mut core = self.core();
         for event in events {
             match event {
@@ -263,7 +287,13 @@ impl Supervisor {
                 Event::RunStopping { run, reason } => {
                     tracing::info!(%run, ?reason, "run stopping");
                 }
-                Event::RunAnnounced { .. } | Event::Refused { .. } => {}
+                Event::RunAnnounced { .. }
+                | Event::Refused { .. }
+                | Event::SessionOpened { .. }
+                | Event::SessionPatched { .. }
+                | Event::SessionReset { .. }
+                | Event::SessionDeleted { .. }
+                | Event::MessageAdded { .. } => {}
             }
         }
     }
@@ -292,6 +322,7 @@ impl Supervisor {
             let refusal = unavailable("JOURNAL_UNAVAILABLE", error);
             core.watchers.lost(&run.id, &refusal.into());
         }
+        self.talk.lost(&unavailable("JOURNAL_UNAVAILABLE", error).into());
         if core.journal_error.is_none() {
             tracing::error!("{error}");
             core.journal_error = Some(error.clone());

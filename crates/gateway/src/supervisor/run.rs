@@ -62,7 +62,7 @@ impl Supervisor {
             Err(failure) => (None, Some(failure)),
         };
         let (tail, output_bytes) = said.last_words();
-        let ending = Ending { exit_code, failure, tail, output_bytes };
+        let ending = Ending { exit_code, failure, tail, output_bytes, usage: None };
         if let Err(refusal) = self.command(&Command::Ended { run: run.id, ending }) {
             tracing::error!("the end of a run was refused: {refusal}");
         }
