@@ -8,6 +8,7 @@
 //! decisions go out as values. Only the signing of tickets draws its own nonces.
 
 mod caller;
+mod device;
 mod grant;
 mod peer;
 mod permit;
@@ -15,6 +16,11 @@ mod refusal;
 mod ticket;
 
 pub use caller::{Caller, DeviceCaller, DeviceId};
+pub use device::{
+    DeviceFault, DeviceKey, InvalidPublicKey, MAX_PUBLIC_KEY_TEXT, MAX_SIGNATURE_SKEW_MS,
+    MAX_SIGNATURE_TEXT, MAX_SIGNED_SCOPES, MAX_SIGNED_SECRET, MAX_SIGNED_WORD, PayloadVersion,
+    PublicKey, VerifiedDevice, device_payload, normalized_metadata, verify_device,
+};
 pub use grant::{ChildFacts, Grant};
 pub use peer::{LocalPeer, LocalPlace, Proof, admit};
 pub use permit::{Admin, Approvals, Pairing, Permit, Read, RequiredScope, Write, authorize};
