@@ -21,6 +21,7 @@ mod launcher;
 mod lock;
 mod log;
 mod methods;
+mod models;
 mod outbox;
 mod policy;
 mod refusal_log;

@@ -3,15 +3,13 @@
 use hatchery_access::Caller;
 use hatchery_protocol::{AgentId, RuntimeKind, SessionId, SessionKey, SessionKind};
 
+use crate::model_choice::{choose_model, usable};
 use crate::policy::{MAX_QUEUED_RUNS, MAX_TURNS, MAX_WAITING_TURNS};
 use crate::refusal::AllowList;
 use crate::{
     AgentPolicy, AllowAgents, Ancestor, Asked, Policy, Run, SpawnRefusal, SpawnRequest, State,
     TurnRequest,
 };
-
-/// The model of an agent that has no provider: it runs the task as a command.
-const SHELL_MODEL: &str = "builtin/shell";
 
 /// Turns a request into the run it asks for, or refuses it.
 pub(crate) fn admit(
@@ -33,7 +31,6 @@ pub(crate) fn admit(
         RuntimeKind::Local | RuntimeKind::Isolated => None,
     };
     let model = choose_model(policy, request, settings, harness.is_some())?;
-    check_shell(&request.caller, &agent, &model)?;
     let workspace = choose_workspace(request, settings)?;
     let lineage = lineage(state, &request.caller)?;
     let conversation = match (lineage.first(), &request.asked) {
@@ -101,8 +98,7 @@ pub(crate) fn admit_turn(
         _ => {}
     }
     let model = request.model.as_ref().unwrap_or(&settings.model);
-    check_model(model)?;
-    check_shell(&request.caller, &request.agent, model)?;
+    usable(policy, &request.caller, model, RuntimeKind::Local)?;
     Ok(Run {
         id: request.run.clone(),
         session: request.session.clone(),
@@ -122,22 +118,6 @@ pub(crate) fn admit_turn(
         conversation: Some(request.session.clone()),
         asked: Some(Asked { key: request.key.clone(), turn: true }),
     })
-}
-
-/// `builtin/shell` runs whatever text it is given, so it takes none from a device.
-fn check_shell(caller: &Caller, agent: &AgentId, model: &str) -> Result<(), SpawnRefusal> {
-    if model == SHELL_MODEL && !caller.is_of_the_owner() {
-        return Err(SpawnRefusal::ShellIsForTheOwner { agent: agent.clone() });
-    }
-    Ok(())
-}
-
-fn check_model(model: &str) -> Result<(), SpawnRefusal> {
-    if model == SHELL_MODEL {
-        return Ok(());
-    }
-    let cause = "the built-in agent has builtin/shell and no other model yet";
-    Err(SpawnRefusal::ModelUnusable { model: model.to_owned(), cause })
 }
 
 fn choose_agent(policy: &Policy, request: &SpawnRequest) -> Result<AgentId, SpawnRefusal> {
@@ -241,27 +221,6 @@ fn check_sessions(
         return Err(SpawnRefusal::SessionLimit { running, limit });
     }
     Ok(())
-}
-
-fn choose_model(
-    policy: &Policy,
-    request: &SpawnRequest,
-    settings: &AgentPolicy,
-    has_harness: bool,
-) -> Result<String, SpawnRefusal> {
-    let refuse =
-        |model: &str, cause| Err(SpawnRefusal::ModelUnusable { model: model.to_owned(), cause });
-    match (&request.model, has_harness) {
-        (Some(model), true) => refuse(model, "the agent's own command chooses its model"),
-        (None, true) => Ok("harness".to_owned()),
-        (asked, false) => {
-            let requester =
-                request.caller.grant().and_then(|grant| policy.agents.get(grant.agent()));
-            let given = requester.and_then(|requester| requester.subagent_model.as_ref());
-            let model = asked.as_ref().or(given).unwrap_or(&settings.model);
-            check_model(model).map(|()| model.clone())
-        }
-    }
 }
 
 fn choose_workspace(

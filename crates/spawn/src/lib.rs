@@ -9,6 +9,7 @@ mod admission;
 mod decide;
 mod effect;
 mod event;
+mod model_choice;
 mod outcome;
 mod policy;
 mod refusal;
@@ -19,7 +20,9 @@ pub use decide::{Command, LastWords, SpawnRequest, TurnRequest, decide};
 pub use effect::{Effect, effects};
 pub use event::{AddedMessage, Event, SessionSettings, Speaker};
 pub use outcome::{Ending, Outcome, StopReason, Usage};
-pub use policy::{AgentPolicy, AllowAgents, MAX_QUEUED_RUNS, MAX_TURNS, MAX_WAITING_TURNS, Policy};
+pub use policy::{
+    AgentPolicy, AllowAgents, MAX_QUEUED_RUNS, MAX_TURNS, MAX_WAITING_TURNS, Policy, ProviderModels,
+};
 pub use refusal::{AllowList, SpawnRefusal};
 pub use run::{Ancestor, Asked, ProcessMark, Run};
 pub use state::{LiveRun, Phase, State};

@@ -37,6 +37,17 @@ pub struct Policy {
     pub run_timeout_ms: Option<u64>,
     /// The agents there are.
     pub agents: BTreeMap<AgentId, AgentPolicy>,
+    /// The providers of models there are, and which models each takes.
+    pub models: BTreeMap<String, ProviderModels>,
+}
+
+/// Which models a provider takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProviderModels {
+    /// Whatever it is asked for; it knows best.
+    Any,
+    /// These.
+    Only(BTreeSet<String>),
 }
 
 /// The settings of one agent, the defaults filled in.

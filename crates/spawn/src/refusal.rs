@@ -75,7 +75,17 @@ pub enum SpawnRefusal {
         /// What was asked for.
         model: String,
         /// Why not.
-        cause: &'static str,
+        cause: String,
+        /// What to do about it.
+        advice: String,
+    },
+    /// The model runs commands with the owner's rights, and the caller is not the owner.
+    #[error(
+        "the model '{model}' runs commands as the owner, and only the owner and what the owner starts may use it"
+    )]
+    ModelOfTheOwner {
+        /// What was asked for, or configured.
+        model: String,
     },
     /// The caller is a run that is over or being stopped.
     #[error("run {0} is over or being stopped and starts nothing any more")]
@@ -98,14 +108,6 @@ pub enum SpawnRefusal {
     /// As many conversations have a turn at work as may.
     #[error("{MAX_TURNS} sessions have a turn at work already")]
     TooManyTurns,
-    /// The model is for the owner alone.
-    #[error(
-        "model 'builtin/shell' runs commands on this machine and answers nobody but its owner, never a device"
-    )]
-    ShellIsForTheOwner {
-        /// The agent whose model it is.
-        agent: AgentId,
-    },
     /// The gateway is ending.
     #[error("the gateway is shutting down and starts nothing any more")]
     ShuttingDown,
@@ -152,6 +154,7 @@ impl SpawnRefusal {
             Self::OutsideWorkspace { .. } => "OUTSIDE_WORKSPACE",
             Self::WouldLeaveIsolation { .. } => "WOULD_LEAVE_ISOLATION",
             Self::ModelUnusable { .. } => "MODEL_UNUSABLE",
+            Self::ModelOfTheOwner { .. } => "MODEL_OF_THE_OWNER",
             Self::CallerEnding(_) => "CALLER_ENDING",
             Self::NotRunning(_) => "NOT_RUNNING",
             Self::NotBelow(_) => "NOT_BELOW",
@@ -159,7 +162,6 @@ impl SpawnRefusal {
             Self::NoConversation(_) => "NO_CONVERSATION",
             Self::TooManyMessages => "TOO_MANY_MESSAGES",
             Self::TooManyTurns => "TOO_MANY_TURNS",
-            Self::ShellIsForTheOwner { .. } => "SHELL_IS_FOR_THE_OWNER",
             Self::ShuttingDown => "SHUTTING_DOWN",
         }
     }
@@ -180,13 +182,13 @@ impl SpawnRefusal {
             Self::QueueFull => "queue length",
             Self::OutsideWorkspace { .. } => "workspace of the run",
             Self::WouldLeaveIsolation { .. } => "isolation of the run",
-            Self::ModelUnusable { .. } => "models",
+            Self::ModelUnusable { .. } => "models.providers",
+            Self::ModelOfTheOwner { .. } => "agents.defaults.model",
             Self::CallerEnding(_) => "life of the run",
             Self::NotRunning(_) => "life of the session",
             Self::NotBelow(_) => "tree of the run",
             Self::TurnByRun | Self::NoConversation(_) => "turns of a session",
             Self::TooManyMessages | Self::TooManyTurns => "queue length",
-            Self::ShellIsForTheOwner { .. } => "agents.defaults.model",
             Self::ShuttingDown => "life of the gateway",
         }
     }
@@ -218,7 +220,10 @@ impl SpawnRefusal {
             Self::WouldLeaveIsolation { .. } => advice(
                 "use --runtime isolated here, or start the outer run with --runtime local".to_owned(),
             ),
-            Self::ModelUnusable { .. } => advice("leave --model out, or set the agent's model to builtin/shell".to_owned()),
+            Self::ModelUnusable { advice: what, .. } => advice(what.clone()),
+            Self::ModelOfTheOwner { .. } => advice(
+                "on the gateway's machine, configure a provider in models.providers and set agents.defaults.model to one of its models, as provider/model".to_owned(),
+            ),
             Self::CallerEnding(_) | Self::ShuttingDown => {
                 advice("start it again from a run that lives on, or from the terminal".to_owned())
             }
@@ -229,9 +234,6 @@ impl SpawnRefusal {
             }
             Self::TooManyMessages => advice("wait for an answer, or say /stop".to_owned()),
             Self::TooManyTurns => advice("wait for one of them to end".to_owned()),
-            Self::ShellIsForTheOwner { agent } => advice(format!(
-                "give the agent '{agent}' a model that devices may use: add a provider below models.providers and name its model in agents.defaults.model"
-            )),
             Self::NotBelow(_) => advice("stop it from the owner's terminal".to_owned()),
         }
     }
@@ -245,9 +247,9 @@ impl From<SpawnRefusal> for Refusal {
             | SpawnRefusal::ChildLimit { .. }
             | SpawnRefusal::OutsideWorkspace { .. }
             | SpawnRefusal::WouldLeaveIsolation { .. }
+            | SpawnRefusal::ModelOfTheOwner { .. }
             | SpawnRefusal::NotBelow(_)
             | SpawnRefusal::TurnByRun
-            | SpawnRefusal::ShellIsForTheOwner { .. }
             | SpawnRefusal::CallerEnding(_) => ErrorCode::Forbidden,
             SpawnRefusal::AgentRequired
             | SpawnRefusal::AcpDisabled

@@ -38,6 +38,7 @@ fn policy() -> Policy {
         max_concurrent: 3,
         run_timeout_ms: None,
         agents: BTreeMap::from([(agent("main"), settings()), (agent("helper"), settings())]),
+        models: BTreeMap::new(),
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::allowed::EVERY_AGENT;
 use super::bind::{BIND_WORDS, Bind};
 use super::document::{Content, Node, Spot};
-use super::{AddressRange, REDACTED};
+use super::{AddressRange, REDACTED, model_kinds};
 
 /// What a key's value may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,14 @@ pub(crate) enum Kind {
     Directory,
     /// A program and its arguments, as a list or one shell-quoted text.
     Command,
+    /// A model by name, or one with others to stand in for it.
+    Model,
+    /// An address to send requests to.
+    Url,
+    /// Headers, whose values nobody may see.
+    Headers,
+    /// A provider's models.
+    ModelList,
 }
 
 /// Why a value will not do.
@@ -75,6 +83,10 @@ impl Kind {
             Self::Agents => "a list of agents' names in quotes, or [\"*\"]".into(),
             Self::Directory => "a directory in quotes".into(),
             Self::Command => "a command line in quotes, or a list of its words".into(),
+            Self::Model => "\"provider/model\", or { primary: \"provider/model\" }".into(),
+            Self::Url => "an address in quotes, such as \"https://api.example.com/v1\"".into(),
+            Self::Headers => "an object of headers and their values in quotes".into(),
+            Self::ModelList => "a list of models, such as [{ id: \"gpt-5\" }]".into(),
         }
     }
 
@@ -95,6 +107,17 @@ impl Kind {
         }
     }
 
+    /// The value as it may be shown.
+    pub(crate) fn shown(self, value: Value) -> Value {
+        match (self, value) {
+            (Self::Secret, Value::String(_)) => json!(REDACTED),
+            (Self::Headers, Value::Object(headers)) => {
+                headers.into_iter().map(|(name, _)| (name, json!(REDACTED))).collect()
+            }
+            (_, value) => value,
+        }
+    }
+
     /// Checks a value and brings it into the program's spelling.
     pub(crate) fn check(self, node: &Node, home: Option<&Path>) -> Result<Value, Fault> {
         match (self, &node.content) {
@@ -111,9 +134,18 @@ impl Kind {
                 items.iter().map(|item| self.item(item)).collect()
             }
             (Self::Command, Content::List(words)) => command(node, words),
-            (Self::Agents | Self::AddressRanges | Self::Bool | Self::Whole { .. }, _) => {
-                Err(self.wrong_type(node))
-            }
+            (Self::Model, Content::Object(properties)) => model_kinds::choice(node, properties),
+            (Self::Headers, Content::Object(properties)) => model_kinds::headers(properties),
+            (Self::ModelList, Content::List(items)) => model_kinds::models(items),
+            (
+                Self::Agents
+                | Self::AddressRanges
+                | Self::Bool
+                | Self::Whole { .. }
+                | Self::Headers
+                | Self::ModelList,
+                _,
+            ) => Err(self.wrong_type(node)),
             (_, Content::Text(text)) => {
                 self.text(text, home).map_err(|reason| fault(node, Problem::Invalid(reason.0)))
             }
@@ -156,6 +188,8 @@ impl Kind {
                 Err(_) => Err(Reason(format!("`{trimmed}` is not an IP address"))),
             },
             Self::Agent => agent(trimmed),
+            Self::Url => model_kinds::url(trimmed).map_err(Reason),
+            Self::Model => Ok(json!(trimmed)),
             Self::Directory => directory(trimmed, home),
             Self::Command => match shlex::split(trimmed) {
                 Some(words) if !words.is_empty() => Ok(json!(words)),
@@ -173,7 +207,7 @@ fn reason(error: impl std::error::Error) -> Reason {
     Reason(error.to_string())
 }
 
-fn fault(node: &Node, problem: Problem) -> Fault {
+pub(crate) fn fault(node: &Node, problem: Problem) -> Fault {
     Fault { at: node.at, problem }
 }
 

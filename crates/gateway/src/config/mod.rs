@@ -23,6 +23,8 @@ mod gateway;
 mod kind;
 mod layers;
 mod location;
+mod model_kinds;
+mod models;
 mod origin;
 mod schema;
 mod secret;
@@ -47,6 +49,7 @@ pub use error::{ConfigError, Place};
 pub use files::Fingerprint;
 pub use gateway::{AuthConfig, AuthMode, GatewayConfig, Mode, PairingConfig};
 pub use location::{NoConfigDirectory, hatchery_json};
+pub use models::{ModelApi, ModelChoice, ModelEntry, ModelsConfig, ModelsMode, ProviderConfig};
 pub use origin::{Origin, REDACTED, Setting};
 pub use secret::Secret;
 pub use security::{DevicePairingConfig, SecurityConfig};
@@ -65,6 +68,8 @@ pub struct Config {
     pub acp: AcpConfig,
     /// The agents and the limits of what they start.
     pub agents: AgentsConfig,
+    /// The providers of models.
+    pub models: ModelsConfig,
     settings: Vec<Setting>,
 }
 
@@ -77,13 +82,13 @@ impl Config {
     pub fn load(sources: &Sources<'_>) -> Result<Self, ConfigError> {
         let layers = Layers::read(sources)?;
         let (typed, settings) = (layers.typed()?, layers.settings());
-        let typed::Typed { gateway, security, acp, agents } = typed;
-        Ok(Self { gateway, security, acp, agents, settings })
+        let typed::Typed { gateway, security, acp, agents, models } = typed;
+        Ok(Self { gateway, security, acp, agents, models, settings })
     }
 
     /// Every known key with its value and origin, in the order of the documentation. A secret
-    /// shows as [`REDACTED`], a key without a value as null. Keys of `agents.entries` appear
-    /// once for each agent there is.
+    /// shows as [`REDACTED`], a key without a value as null. Keys of `agents.entries` and
+    /// `models.providers` appear once for each agent and provider there is.
     #[must_use]
     pub fn settings(&self) -> &[Setting] {
         &self.settings

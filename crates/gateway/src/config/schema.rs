@@ -1,8 +1,8 @@
 //! Every key there is: one line each.
 //!
 //! The check for unknown keys, the check of values, the defaults, the environment and
-//! `config show` all read this table. The types in `gateway`, `security`, `acp` and `agents` are
-//! filled from it and refuse a key they do not know, so a line without a field does not load.
+//! `config show` all read this table. The types in `gateway`, `security`, `acp`, `agents` and
+//! `models` are filled from it and refuse a key they do not know, so a line without a field does not load.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use super::kind::Kind;
 
 /// One known key.
 pub(crate) struct Key {
-    /// The key from the root. `*` stands for an agent's name.
+    /// The key from the root. `*` stands for a name people give: an agent's or a provider's.
     pub(crate) path: &'static str,
     pub(crate) kind: Kind,
     pub(crate) fallback: Fallback,
@@ -46,11 +46,40 @@ impl Fallback {
     }
 }
 
-/// The stand-in for an agent's name in a path.
-pub(crate) const ANY_AGENT: &str = "*";
+/// The stand-in for a name people give, in a path.
+pub(crate) const ANY: &str = "*";
 
-/// The object whose names are agents.
-pub(crate) const ENTRIES: &str = "agents.entries";
+/// What people give names to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Named {
+    Agent,
+    Provider,
+}
+
+impl Named {
+    pub(crate) const ALL: [Self; 2] = [Self::Agent, Self::Provider];
+
+    /// The object whose names they are.
+    pub(crate) fn section(self) -> &'static str {
+        match self {
+            Self::Agent => "agents.entries",
+            Self::Provider => "models.providers",
+        }
+    }
+
+    /// What stands for such a name where none is meant in particular.
+    pub(crate) fn placeholder(self) -> &'static str {
+        match self {
+            Self::Agent => "<agent>",
+            Self::Provider => "<provider>",
+        }
+    }
+
+    /// The kind of name a path has in it.
+    pub(crate) fn within(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|named| path.starts_with(named.section()))
+    }
+}
 
 /// The sections `gateway.json` may have.
 pub(crate) const GATEWAY_JSON_SECTIONS: [&str; 3] = ["gateway", "security", "acp"];
@@ -111,7 +140,7 @@ pub(crate) static KEYS: &[Key] = &{
         key("acp.defaultAgent", Kind::Agent, Unset),
         key("acp.maxConcurrentSessions", AT_LEAST_ONE, Unset),
 
-        key("agents.defaults.model", Kind::Text, Unset),
+        key("agents.defaults.model", Kind::Model, Unset),
         key("agents.defaults.workspace", Kind::Directory, Unset),
         key("agents.defaults.subagents.maxSpawnDepth", Kind::Whole { min: 1, max: 5 }, Number(1)),
         key("agents.defaults.subagents.maxChildrenPerAgent", Kind::Whole { min: 1, max: 20 }, Number(5)),
@@ -120,13 +149,20 @@ pub(crate) static KEYS: &[Key] = &{
         key("agents.defaults.subagents.requireAgentId", Kind::Bool, Bool(false)),
         key("agents.defaults.subagents.runTimeoutSeconds", SECONDS, Number(0)),
 
-        key("agents.entries.*.model", Kind::Text, Unset),
+        key("agents.entries.*.model", Kind::Model, Unset),
         key("agents.entries.*.workspace", Kind::Directory, Unset),
         key("agents.entries.*.runtime.type", Kind::Word(&["acp"]), Unset),
         key("agents.entries.*.runtime.acp.command", Kind::Command, Unset),
         key("agents.entries.*.subagents.allowAgents", Kind::Agents, Unset),
         key("agents.entries.*.subagents.requireAgentId", Kind::Bool, Unset),
-        key("agents.entries.*.subagents.model", Kind::Text, Unset),
+        key("agents.entries.*.subagents.model", Kind::Model, Unset),
+
+        key("models.mode", Kind::Word(&["merge", "replace"]), Word("merge")),
+        key("models.providers.*.baseUrl", Kind::Url, Unset),
+        key("models.providers.*.apiKey", Kind::Secret, Unset),
+        key("models.providers.*.api", Kind::Word(&["openai-completions"]), Unset),
+        key("models.providers.*.headers", Kind::Headers, Unset),
+        key("models.providers.*.models", Kind::ModelList, Unset),
     ]
 };
 

@@ -6,6 +6,7 @@
 //! Nothing here decides anything or reads the journal on the journal's own thread.
 
 mod answer;
+mod context;
 mod herald;
 mod message;
 mod payload;
@@ -25,6 +26,7 @@ use crate::outbox::Share;
 use crate::watchers::Watcher;
 
 pub(crate) use answer::{agent_result, wait_status};
+pub(crate) use context::conversation;
 pub(crate) use herald::{News, herald};
 pub(crate) use message::{text_of, wire_message};
 use text::GrowingText;

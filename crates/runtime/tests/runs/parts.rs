@@ -26,7 +26,7 @@ fn agent() -> ExitCode {
         env: std::env::vars_os().collect(),
         ticket,
         network: Network::Host,
-        model: std::env::var("HATCHERY_MODEL").unwrap().parse().unwrap(),
+        model: Model::Shell,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

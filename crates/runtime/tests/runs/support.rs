@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hatchery_agent::Cancel;
+use hatchery_agent::{Cancel, Conversation, Model};
 use hatchery_protocol::{AgentId, OutputStream, Task};
 use hatchery_runtime::{AcpDeadlines, Launch, Observer, RunEnd, RunSpec, run};
 use hatchery_sandbox::{KeeperCommand, Network, ProcessIdentity};
@@ -46,7 +46,8 @@ pub(crate) fn spec(launch: Launch, task: Task) -> RunSpec {
     RunSpec {
         agent: AgentId::main(),
         task,
-        model: "builtin/shell".to_owned(),
+        conversation: Conversation::default(),
+        model: Some(Model::Shell),
         cwd: "/".into(),
         env: vec![("PATH".into(), "/usr/bin:/bin".into())],
         ticket: None,
@@ -122,8 +123,8 @@ async fn outcome_of(spec: RunSpec, seen: Seen, cancel: Cancel) -> (String, Seen)
     let end = run(spec, keeper(), seen.clone(), cancel).await;
     assert!(seen.is_gone(), "a process is left after {end:?}");
     let words = match end {
-        RunEnd::Answered { exit_code: Some(code) } => format!("answered {code}"),
-        RunEnd::Answered { exit_code: None } => "answered".to_owned(),
+        RunEnd::Answered { exit_code: Some(code), .. } => format!("answered {code}"),
+        RunEnd::Answered { exit_code: None, .. } => "answered".to_owned(),
         RunEnd::Cancelled => "cancelled".to_owned(),
         RunEnd::Failed(failure) => failure.to_string(),
     };

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{World, shown};
-use crate::config::schema::{ANY_AGENT, KEYS};
+use crate::config::schema::{ANY, KEYS};
 
 /// A file that sets every key there is to a value it takes.
 const EVERYTHING: &str = r#"{
@@ -30,7 +30,20 @@ const EVERYTHING: &str = r#"{
       helper: {
         model: "m", workspace: "/w",
         runtime: { type: "acp", acp: { command: ["x", "y"] } },
-        subagents: { allowAgents: [], requireAgentId: false, model: "m" },
+        subagents: { allowAgents: [], requireAgentId: false, model: { primary: "m", fallbacks: ["n"] } },
+      },
+    },
+  },
+  models: {
+    mode: "replace",
+    providers: {
+      local: {
+        baseUrl: "http://127.0.0.1:8080/v1", apiKey: "k", api: "openai-completions",
+        headers: { "X-Team": "t" },
+        models: [{
+          id: "m", name: "M", contextWindow: 8192, maxTokens: 1024, reasoning: false,
+          input: ["text"], cost: { input: 0.5, output: 1 },
+        }],
       },
     },
   },
@@ -65,7 +78,7 @@ fn no_file_at_all_gives_the_defaults() {
     for (key, value) in defaults {
         assert_eq!(shown(&config, key), (value, "default".to_owned()), "{key}");
     }
-    let general = KEYS.iter().filter(|key| !key.path.contains(ANY_AGENT));
+    let general = KEYS.iter().filter(|key| !key.path.contains(ANY));
     assert_eq!(config.settings().len(), general.count());
 }
 
