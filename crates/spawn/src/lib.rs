@@ -19,6 +19,7 @@ mod state;
 pub use decide::{Command, LastWords, SpawnRequest, TurnRequest, decide};
 pub use effect::{Effect, effects};
 pub use event::{AddedMessage, Event, SessionSettings, Speaker};
+pub use model_choice::check_model;
 pub use outcome::{Ending, Outcome, StopReason, Usage};
 pub use policy::{
     AgentPolicy, AllowAgents, MAX_QUEUED_RUNS, MAX_TURNS, MAX_WAITING_TURNS, Policy, ProviderModels,

@@ -35,6 +35,14 @@ pub(crate) fn choose_model(
     usable(policy, &request.caller, model, request.runtime).map(|()| model.clone())
 }
 
+/// Whether a caller may have the built-in agent ask a model, and can.
+///
+/// # Errors
+/// [`SpawnRefusal`], with what to do about it.
+pub fn check_model(policy: &Policy, caller: &Caller, model: &str) -> Result<(), SpawnRefusal> {
+    usable(policy, caller, model, RuntimeKind::Local)
+}
+
 fn refuse<T>(model: &str, cause: String, advice: String) -> Result<T, SpawnRefusal> {
     Err(SpawnRefusal::ModelUnusable { model: model.to_owned(), cause, advice })
 }

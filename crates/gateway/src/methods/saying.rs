@@ -100,7 +100,7 @@ async fn state_of(
     Ok(Some(state))
 }
 
-fn in_flight(key: &str) -> Value {
+pub(crate) fn in_flight(key: &str) -> Value {
     json!({"runId": key, "status": "in_flight"})
 }
 

@@ -186,7 +186,7 @@ async fn find(
 }
 
 /// Asks the store without holding up other connections.
-pub(super) async fn reading<T: Send + 'static>(
+pub(crate) async fn reading<T: Send + 'static>(
     shared: &Arc<Shared>,
     question: impl FnOnce(&Store) -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, WireError> {

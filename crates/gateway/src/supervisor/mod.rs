@@ -9,6 +9,7 @@ mod observer;
 mod readers;
 mod recovery;
 mod run;
+mod spawning;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -18,20 +19,16 @@ use std::time::Duration;
 
 use hatchery_access::{Caller, Permit, Proof, Refusal, Remedy, TicketOffice, Write};
 use hatchery_agent::Cancel;
-use hatchery_protocol::{
-    ErrorCode, RunId, RunStatus, RuntimeKind, SessionId, SpawnAccepted, SpawnParams,
-};
-use hatchery_spawn::{Command, Effect, Event, Run, SpawnRequest, State, decide, effects};
+use hatchery_protocol::{ErrorCode, RunId, RunStatus, SessionId};
+use hatchery_spawn::{Command, Effect, Event, Run, State, decide, effects};
 use hatchery_store::{CommitError, Entry, Store};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
-use crate::asker::Asker;
 use crate::clock::now_ms;
 use crate::hub::Hub;
-use crate::ids::draw;
 use crate::launcher::Launcher;
 use crate::refusal_log::RefusalLog;
 use crate::settings::Settings;
@@ -122,65 +119,6 @@ impl Supervisor {
     fn core(&self) -> MutexGuard<'_, Core> {
         // Every change to the core is complete before anything can panic.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes a spawn on. Its receipt is given to `asker` once it is durable, before anything else
-    /// is said of the run; a `stream`ing asker then sees what the run says and gets its end.
-    ///
-    /// Blocks on the disk for as long as it takes to see whether the settings have changed.
-    pub(crate) fn spawn(
-        self: &Arc<Self>,
-        permit: &Permit<Write>,
-        params: SpawnParams,
-        directories: Directories,
-        asker: Asker,
-    ) -> Result<(), Refusal> {
-        let (run, session) = draw().map_err(|error| unavailable("NO_RANDOMNESS", error))?;
-        let stream = params.stream;
-        let mut request = SpawnRequest {
-            caller: permit.caller().clone(),
-            run,
-            session,
-            task: params.task,
-            agent: params.agent_id,
-            runtime: params.runtime.unwrap_or(RuntimeKind::Isolated),
-            asked: None,
-            model: params.model,
-            cwd: directories.cwd,
-            caller_cwd: directories.caller_cwd,
-            timeout_ms: params.run_timeout_seconds.map(|seconds| seconds.saturating_mul(1_000)),
-            label: params.label,
-            shutting_down: false,
-        };
-        let policy = self.settings.policy();
-        let now = now_ms();
-        let caller = request.caller.clone();
-        let mut core = self.core();
-        if let Some(error) = &core.journal_error {
-            return Err(unavailable("JOURNAL_UNAVAILABLE", error));
-        }
-        request.shutting_down = core.shutting_down;
-        let decided = decide(&core.state, &policy, &Command::Spawn(Box::new(request)), now);
-        let events = match decided {
-            Ok(events) => events,
-            Err(refusal) => {
-                drop(core);
-                let refusal = Refusal::from(refusal);
-                self.note_refusal(&caller.describe(), &refusal, "spawn");
-                return Err(refusal);
-            }
-        };
-        for event in &events {
-            if let Event::RunAccepted { run } = event {
-                core.callers.insert(run.id.clone(), caller.clone());
-                if stream {
-                    core.watchers.watch(run.id.clone(), asker.watcher());
-                }
-            }
-        }
-        let receipt = events.iter().find_map(receipt);
-        self.happen(&mut core, now, events, move |outcome| asker.answer(outcome, receipt));
-        Ok(())
     }
 
     /// Stops a session's run and everything below it, and returns once all of it is gone.
@@ -484,19 +422,6 @@ impl Core {
 pub(crate) struct Directories {
     pub(crate) cwd: Option<PathBuf>,
     pub(crate) caller_cwd: PathBuf,
-}
-
-fn receipt(event: &Event) -> Option<SpawnAccepted> {
-    let Event::RunAccepted { run } = event else { return None };
-    Some(SpawnAccepted {
-        status: RunStatus::Accepted,
-        run_id: run.id.clone(),
-        session_id: run.session.clone(),
-        child_session_key: run.session_key.clone(),
-        agent_id: run.agent.clone(),
-        runtime: run.runtime,
-        model: run.model.clone(),
-    })
 }
 
 fn ticket_required() -> Refusal {

@@ -141,6 +141,15 @@ impl Supervisor {
     /// Writes down what happened to sessions, which no rule of the run tree speaks of, and
     /// returns once it is durable.
     pub(crate) async fn record(self: &Arc<Self>, events: Vec<Event>) -> Result<(), Refusal> {
+        self.record_then(events, |_| {}).await
+    }
+
+    /// The same; `receipt` hears of it before anybody else does.
+    pub(crate) async fn record_then(
+        self: &Arc<Self>,
+        events: Vec<Event>,
+        receipt: impl FnOnce(Result<(), CommitError>) + Send + 'static,
+    ) -> Result<(), Refusal> {
         let (tell, told) = oneshot::channel();
         {
             let mut core = self.core();
@@ -148,6 +157,7 @@ impl Supervisor {
                 return Err(unavailable("JOURNAL_UNAVAILABLE", error));
             }
             self.happen(&mut core, now_ms(), events, move |outcome| {
+                receipt(outcome.clone());
                 if tell.send(outcome).is_err() {
                     tracing::debug!("nobody waits for an entry any more");
                 }
