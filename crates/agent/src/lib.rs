@@ -19,7 +19,7 @@ mod workplace;
 
 pub use cancel::Cancel;
 pub use chat::{
-    MAX_ANSWER_BYTES, MAX_ATTEMPTS, MAX_RETRY_AFTER, ModelFailure, Stage as ModelStage,
+    MAX_ANSWER_BYTES, MAX_ATTEMPTS, MAX_RETRY_AFTER, ModelFailure, Stage as ModelStage, prompt,
 };
 pub use command::command_line;
 pub use conversation::{Conversation, Message, Speaker};

@@ -60,7 +60,7 @@ pub(crate) struct SpawnArgs {
     /// Where it runs: local (in the gateway), isolated (own process, no network), acp (own process)
     #[arg(long, value_name = "RUNTIME", default_value = "isolated")]
     pub(crate) runtime: RuntimeKind,
-    /// Which model it asks; builtin/shell runs the task as a command
+    /// Which model it asks, as PROVIDER/MODEL; builtin/shell runs the task as a command
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
     /// The directory it works in [default: the agent's workspace, or this directory]
@@ -78,7 +78,8 @@ pub(crate) struct SpawnArgs {
     /// Print one JSON object instead
     #[arg(long)]
     pub(crate) json: bool,
-    /// What it is to do: one word is a shell line, several are a command and its arguments
+    /// What it is to do: one word is a shell line, several are a command and its arguments; a
+    /// provider's model is told the words
     #[arg(last = true, required = true, value_name = "TASK")]
     pub(crate) task: Vec<OsString>,
 }

@@ -2,48 +2,90 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hatchery_access::{Caller, authorize};
-use hatchery_protocol::{ErrorCode, Method, Request, Response, WireError};
+use hatchery_protocol::{
+    ErrorCode, Method, Needs, ProtocolVersion, Request, Response, Role, WireError,
+};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::asker::Asker;
+use crate::connection::Speaker;
 use crate::gateway::Shared;
-use crate::hub::ConnectionId;
-use crate::methods::{agents, chat, conversations, gateway, sessions, turns};
-use crate::outbox::{Outbox, Share};
+use crate::methods::{agents, chatting, conversations, gateway, sessions, turns};
+use crate::outbox::Share;
 
 /// Answers one request. The answer holds `share` until it is written.
 pub(crate) async fn dispatch(
-    shared: &Arc<Shared>,
-    caller: &Caller,
+    shared: Arc<Shared>,
+    speaker: Arc<Speaker>,
     request: Request,
-    connection: ConnectionId,
-    outbox: &Outbox,
     share: Share,
 ) {
     let Request { id, method, params } = request;
+    let (connection, outbox) = (speaker.number, &speaker.outbox);
     let asker =
         Asker { connection, outbox: outbox.clone(), request: id.clone(), share: share.clone() };
+    let caller = &speaker.caller;
     let outcome = match Method::parse(&method) {
-        Some(method) => answer(shared, caller, method, params.unwrap_or_default(), asker).await,
-        None => Err(WireError::new(
-            ErrorCode::InvalidRequest,
-            format!("unknown method: {}", method.chars().take(128).collect::<String>()),
-        )),
+        Some(method) => answer(&shared, caller, method, params.unwrap_or_default(), asker).await,
+        None => Err(unknown(&method)),
     };
-    let response = match outcome {
-        Ok(Answer::Now(payload)) => Response::ok(id, payload),
-        Ok(Answer::Later) => return,
-        Err(error) => Response::error(id, error),
-    };
-    outbox.answer(response, share);
+    match outcome {
+        Ok(Answer::Now(payload)) => outbox.answer(Response::ok(id, payload), share),
+        Ok(Answer::Raw(payload)) => outbox.answer_raw(&id, &payload, share),
+        Ok(Answer::Later) => {}
+        Err(error) => outbox.answer(Response::error(id, spoken(error, speaker.version)), share),
+    }
 }
 
-/// When a request that was taken is answered.
+/// Whether somebody of this role may ask for a method at all (OpenClaw protocol §1.1).
+pub(crate) fn check_role(role: Role, method: &str) -> Result<(), WireError> {
+    let Some(known) = Method::parse(method) else { return Ok(()) };
+    let right = match known.needs() {
+        Needs::Nothing => true,
+        Needs::Node => role == Role::Node,
+        Needs::Read | Needs::Write | Needs::Pairing | Needs::Approvals | Needs::Admin => {
+            role == Role::Operator
+        }
+    };
+    if right {
+        return Ok(());
+    }
+    Err(WireError::new(ErrorCode::InvalidRequest, format!("unauthorized role: {role}")))
+}
+
+fn unknown(method: &str) -> WireError {
+    let method: String = method.chars().take(MAX_QUOTED).collect();
+    WireError::new(ErrorCode::InvalidRequest, format!("unknown method: {method}"))
+}
+
+/// An error in the words of a version: the two differ in how they say that a scope is missing.
+fn spoken(mut error: WireError, version: ProtocolVersion) -> WireError {
+    if error.detail_code() == Some("MISSING_SCOPE") {
+        let scope = error.detail("rule").unwrap_or_default().to_owned();
+        if let Some(details) = &mut error.details {
+            details["missingScope"] = json!(scope);
+            details["requiredScopes"] = json!([scope]);
+        }
+        if version == ProtocolVersion::V3 {
+            error.code = ErrorCode::InvalidRequest;
+        }
+    }
+    error
+}
+
+/// How much of an unknown method's name is said back.
+const MAX_QUOTED: usize = 128;
+
+/// When a request that was taken is answered, and with what.
 enum Answer {
     /// By the dispatcher, with this.
     Now(Value),
+    /// By the dispatcher, with this, which is JSON already.
+    #[expect(dead_code, reason = "for answers that are kept ready")]
+    Raw(Bytes),
     /// By whoever was given the asker.
     Later,
 }
@@ -72,13 +114,15 @@ async fn answer(
             return Ok(Answer::Later);
         }
         Method::AgentsList => agents::list(shared, &authorize(caller)?),
-        Method::ChatAbort => chat::abort(shared, authorize(caller)?, read(params)?).await?,
-        Method::ChatHistory => chat::history(shared, authorize(caller)?, read(params)?).await?,
-        Method::ChatInject => chat::inject(shared, authorize(caller)?, read(params)?).await?,
+        Method::ChatAbort => chatting::abort(shared, authorize(caller)?, read(params)?).await?,
+        Method::ChatHistory => chatting::history(shared, authorize(caller)?, read(params)?).await?,
+        Method::ChatInject => chatting::inject(shared, authorize(caller)?, read(params)?).await?,
         Method::ChatSend | Method::SessionsSend => {
-            return Ok(chat::send(shared, authorize(caller)?, read(params)?, asker).await?.into());
+            return Ok(chatting::send(shared, authorize(caller)?, read(params)?, asker)
+                .await?
+                .into());
         }
-        Method::ChatStartup => chat::startup(shared, authorize(caller)?, read(params)?).await?,
+        Method::ChatStartup => chatting::startup(shared, authorize(caller)?, read(params)?).await?,
         Method::ConfigGet => gateway::config(shared, &authorize(caller)?),
         Method::GatewayStatus => gateway::status(shared, &authorize(caller)?),
         Method::GatewayStop => gateway::stop(shared, &authorize(caller)?),

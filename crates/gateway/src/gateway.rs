@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use hatchery_access::connect::exemptions_refused;
 use hatchery_sandbox::ProcessIdentity;
 use hatchery_store::Store;
 use tokio::net::{TcpListener, UnixStream};
@@ -13,18 +14,25 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 
 use crate::clock::now_ms;
-use crate::config::{Bind, Config, Sources};
+use crate::config::{AuthMode, Bind, Config, Sources};
+use crate::device_door::{self, Guesses, door_policy};
 use crate::error::StartError;
 use crate::hub::Hub;
 use crate::launcher::Launcher;
+use crate::lobby::Lobby;
 use crate::lock::{Holder, Lock};
+use crate::pairing::PairingService;
 use crate::settings::Settings;
 use crate::state_directory::StateDirectory;
 use crate::supervisor::Supervisor;
-use crate::{door, http, socket};
+use crate::tls::Tls;
+use crate::{door, http, socket, tick};
 
 /// How long connections may take, when the gateway ends, to read what is still to be said.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// How long changes of who is connected are gathered before they are told.
+const PRESENCE_PAUSE: Duration = Duration::from_millis(100);
 
 /// How a gateway is to be.
 pub struct Options {
@@ -68,6 +76,13 @@ pub(crate) struct Shared {
     pub(crate) started_at_ms: u64,
     /// Room for connections of runs.
     pub(crate) run_connections: Arc<Semaphore>,
+    /// Those who came over the network and have not yet said who they are.
+    pub(crate) lobby: Arc<Lobby>,
+    /// Who may guess a secret, and how often.
+    pub(crate) guesses: Guesses,
+    pub(crate) pairing: PairingService,
+    /// TLS, where the TCP port speaks it.
+    pub(crate) tls: Option<Tls>,
     tcp_accepted: AtomicU64,
     stop: watch::Sender<bool>,
     closing: watch::Sender<bool>,
@@ -116,6 +131,10 @@ impl Gateway {
             Doors::Within => None,
         };
         let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let tls = match &listener {
+            Some(listener) => tls(&config, &state, listener)?,
+            None => None,
+        };
         // Before any run: a process that kills its keeper must not become a stranger to us.
         if let Err(error) = hatchery_sandbox::adopt_orphans() {
             tracing::warn!("orphans of killed keepers cannot be adopted: {error}");
@@ -133,12 +152,21 @@ impl Gateway {
             address,
             started_at_ms: now_ms(),
             run_connections: Arc::new(Semaphore::new(door::MAX_RUN_CONNECTIONS)),
+            lobby: Arc::default(),
+            guesses: Guesses::new(&config),
+            pairing: PairingService::new(),
+            tls,
             tcp_accepted: AtomicU64::new(0),
             stop: watch::Sender::new(false),
             closing: watch::Sender::new(false),
             state_directory: state.clone(),
         });
-        let mut tasks = Vec::new();
+        let hub = Arc::clone(&shared.hub);
+        let mut tasks = vec![
+            tokio::spawn(tick::tick(Arc::clone(&hub))).abort_handle(),
+            tokio::spawn(async move { hub.tell_presence(PRESENCE_PAUSE).await }).abort_handle(),
+            tokio::spawn(device_door::watch(Arc::clone(&shared))).abort_handle(),
+        ];
         if let Some(listener) = listener {
             tasks.push(tokio::spawn(http::accept(Arc::clone(&shared), listener)).abort_handle());
         }
@@ -154,7 +182,7 @@ impl Gateway {
             lock.describe(&Holder { process, port, hosted, version })
                 .map_err(|source| StartError::Directory { path: state.lock(), source })?;
         }
-        log_start(&config, address);
+        log_start(&config, &shared);
         Ok(Self { shared, tasks, _lock: lock })
     }
 
@@ -214,6 +242,19 @@ impl Gateway {
     }
 }
 
+/// TLS for the listener, where the settings want it.
+fn tls(
+    config: &Config,
+    state: &StateDirectory,
+    listener: &TcpListener,
+) -> Result<Option<Tls>, StartError> {
+    if !config.gateway.tls.enabled {
+        return Ok(None);
+    }
+    let address = listener.local_addr().map_or(IpAddr::from(Ipv4Addr::LOCALHOST), |a| a.ip());
+    Ok(Some(Tls::load(&config.gateway.tls, &state.tls(), address)?))
+}
+
 async fn listen(config: &Config) -> Result<TcpListener, StartError> {
     let port = config.gateway.port;
     let address = match config.gateway.bind {
@@ -222,17 +263,50 @@ async fn listen(config: &Config) -> Result<TcpListener, StartError> {
         Bind::Tailnet => http::tailnet_address().ok_or(StartError::NoTailnet)?,
         Bind::Custom(address) => address,
     };
+    check_exemptions(config, address)?;
     let listener = TcpListener::bind(SocketAddr::new(address, port)).await;
     listener.map_err(|source| StartError::Port { port, source })
 }
 
+/// What lets somebody in without pairing does not go together with an address that others can
+/// reach, unless the owner says twice that this is meant.
+fn check_exemptions(config: &Config, address: IpAddr) -> Result<(), StartError> {
+    let policy = door_policy(config);
+    let beyond = config.security.allow_exemptions_beyond_loopback;
+    match exemptions_refused(&policy, address.is_loopback(), beyond) {
+        Some(refusal) => Err(StartError::Exposed(Box::new(refusal))),
+        None => Ok(()),
+    }
+}
+
 /// The lines people look for in a log when a spawn or a pairing puzzles them.
-fn log_start(config: &Config, address: Option<SocketAddr>) {
-    match address {
+fn log_start(config: &Config, shared: &Shared) {
+    match shared.address {
         Some(address) => {
             tracing::info!("Gateway started on port {} ({})", address.port(), address.ip());
         }
         None => tracing::info!("Gateway started without a port"),
+    }
+    if let Some(tls) = &shared.tls {
+        tracing::info!("TLS certificate fingerprint (SHA-256): {}", tls.fingerprint);
+    }
+    let policy = door_policy(config);
+    for setting in policy.exemptions() {
+        tracing::warn!("DEVICES ARE LET IN WITHOUT PAIRING: {setting}");
+    }
+    let auth = &config.gateway.auth;
+    let secret_is_missing = match auth.mode {
+        AuthMode::Token => auth.token.is_none(),
+        AuthMode::Password => auth.password.is_none(),
+        AuthMode::None | AuthMode::TrustedProxy => false,
+    };
+    if secret_is_missing && shared.address.is_some() {
+        tracing::info!(
+            "no shared secret is configured: the device door takes paired devices only; \
+             set gateway.auth.{0} or HATCHERY_GATEWAY_{1} to have one",
+            auth.mode.as_str(),
+            auth.mode.as_str().to_uppercase()
+        );
     }
     let pairing = &config.gateway.pairing;
     let enabled = |on: bool| if on { "enabled" } else { "disabled" };

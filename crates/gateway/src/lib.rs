@@ -6,24 +6,31 @@
 //! Nothing in this crate decides who may do what.
 
 mod asker;
-mod chat_commands;
 mod clock;
+mod commands;
 pub mod config;
 mod connection;
+mod control_ui;
+mod device_door;
 mod dispatch;
 mod door;
 mod error;
+mod event;
 mod gateway;
+mod hello;
 mod http;
 mod hub;
 mod ids;
 mod launcher;
+mod lobby;
 mod lock;
 mod log;
 mod methods;
 mod models;
 mod outbox;
+mod pairing;
 mod policy;
+mod presence;
 mod refusal_log;
 mod session_row;
 mod settings;
@@ -31,7 +38,10 @@ mod socket;
 mod state_directory;
 mod supervisor;
 mod talk;
+mod tick;
+mod tls;
 mod watchers;
+mod websocket;
 
 pub use error::StartError;
 pub use gateway::{Doors, Gateway, Options};
@@ -39,3 +49,4 @@ pub use lock::{Holder, Lock, LockError};
 pub use log::{LogFile, MAX_LOG_BYTES};
 pub use socket::connect;
 pub use state_directory::{NoStateDirectory, StateDirectory};
+pub use tls::TlsError;

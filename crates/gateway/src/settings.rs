@@ -42,6 +42,11 @@ impl Settings {
         self.refreshed(|current| Arc::clone(&current.policy))
     }
 
+    /// The file people write the settings in.
+    pub(crate) fn path(&self) -> &Path {
+        &self.sources.hatchery_json
+    }
+
     fn refreshed<T>(&self, take: impl FnOnce(&Current) -> T) -> T {
         let fingerprint = self.sources.fingerprint();
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);

@@ -78,6 +78,12 @@ impl StateDirectory {
         self.0.join("gateway.lock")
     }
 
+    /// The directory of the certificate the gateway has made for itself.
+    #[must_use]
+    pub fn tls(&self) -> PathBuf {
+        self.0.join("tls")
+    }
+
     /// The log.
     #[must_use]
     pub fn log(&self) -> PathBuf {

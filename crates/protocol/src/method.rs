@@ -125,13 +125,33 @@ pub mod event {
     pub const SESSION_MESSAGE: &str = "session.message";
     /// A session is not what it was.
     pub const SESSIONS_CHANGED: &str = "sessions.changed";
+    /// What the client's signature has to cover; the first thing a client hears.
+    pub const CONNECT_CHALLENGE: &str = "connect.challenge";
+    /// Who is connected has changed.
+    pub const PRESENCE: &str = "presence";
     /// The gateway is about to end.
     pub const SHUTDOWN: &str = "shutdown";
+    /// A sign of life.
+    pub const TICK: &str = "tick";
+
+    /// Every event there is, by name.
+    pub const ALL: &[&str] = &[
+        AGENT,
+        CHAT,
+        CONNECT_CHALLENGE,
+        PRESENCE,
+        RUN_OUTPUT,
+        RUN_STATE,
+        SESSION_MESSAGE,
+        SESSIONS_CHANGED,
+        SHUTDOWN,
+        TICK,
+    ];
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Method;
+    use super::{Method, event};
 
     #[test]
     fn every_method_is_found_by_its_name_and_they_are_sorted() {
@@ -139,6 +159,7 @@ mod tests {
             assert_eq!(Method::parse(method.name()), Some(*method));
         }
         assert!(Method::ALL.is_sorted_by_key(|method| method.name()));
+        assert!(event::ALL.is_sorted());
         assert_eq!(Method::parse("sessions"), None);
     }
 }

@@ -70,8 +70,9 @@ async fn persist<H: Host>(
     }
 }
 
-/// What a person typed: the words of an argument vector are the words of a sentence.
-fn prompt(task: &Task) -> String {
+/// What a model is told of a task: the words of an argument vector are the words of a sentence.
+#[must_use]
+pub fn prompt(task: &Task) -> String {
     match task {
         Task::Text(text) => text.clone(),
         Task::Argv(words) => words.join(" "),

@@ -12,6 +12,9 @@ mod help;
 mod home;
 mod limits;
 mod looking;
+#[allow(dead_code)]
+mod model_server;
+mod models;
 mod runtimes;
 mod spawn;
 mod tickets;

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use hatchery_access::AllowedOrigin;
 use hatchery_protocol::AgentId;
 use serde_json::{Value, json};
 
@@ -35,12 +36,18 @@ pub(crate) enum Kind {
     Address,
     /// A list of IP addresses and ranges.
     AddressRanges,
+    /// A list of origins of pages, and `*`.
+    Origins,
+    /// A list of texts.
+    Texts,
     /// An agent's name.
     Agent,
     /// A list of agents' names and `*`.
     Agents,
     /// An absolute directory, possibly written with `~`.
     Directory,
+    /// An absolute file, possibly written with `~`.
+    File,
     /// A program and its arguments, as a list or one shell-quoted text.
     Command,
     /// A model by name, or one with others to stand in for it.
@@ -79,9 +86,12 @@ impl Kind {
             Self::Bind => format!("{} or an IP address", BIND_WORDS.join(", ")),
             Self::Address => "an IP address in quotes".into(),
             Self::AddressRanges => "a list of IP addresses or ranges in quotes".into(),
+            Self::Origins => "a list of origins in quotes, such as https://chat.example.org".into(),
+            Self::Texts => "a list of texts in quotes".into(),
             Self::Agent => "the name of an agent in quotes".into(),
             Self::Agents => "a list of agents' names in quotes, or [\"*\"]".into(),
             Self::Directory => "a directory in quotes".into(),
+            Self::File => "a file in quotes".into(),
             Self::Command => "a command line in quotes, or a list of its words".into(),
             Self::Model => "\"provider/model\", or { primary: \"provider/model\" }".into(),
             Self::Url => "an address in quotes, such as \"https://api.example.com/v1\"".into(),
@@ -130,9 +140,10 @@ impl Kind {
                     Err(fault(node, Problem::OutOfRange { found, min, max }))
                 }
             }
-            (Self::AddressRanges | Self::Agents, Content::List(items)) => {
-                items.iter().map(|item| self.item(item)).collect()
-            }
+            (
+                Self::AddressRanges | Self::Agents | Self::Origins | Self::Texts,
+                Content::List(items),
+            ) => items.iter().map(|item| self.item(item)).collect(),
             (Self::Command, Content::List(words)) => command(node, words),
             (Self::Model, Content::Object(properties)) => model_kinds::choice(node, properties),
             (Self::Headers, Content::Object(properties)) => model_kinds::headers(properties),
@@ -140,6 +151,8 @@ impl Kind {
             (
                 Self::Agents
                 | Self::AddressRanges
+                | Self::Origins
+                | Self::Texts
                 | Self::Bool
                 | Self::Whole { .. }
                 | Self::Headers
@@ -164,6 +177,11 @@ impl Kind {
         let read = match self {
             Self::Agents if text.trim() == EVERY_AGENT => Ok(json!(EVERY_AGENT)),
             Self::Agents => agent(text),
+            Self::Origins => {
+                text.trim().parse::<AllowedOrigin>().map(|_| json!(text.trim())).map_err(reason)
+            }
+            Self::Texts if text.trim().is_empty() => Err(Reason("it is empty. Remove it".into())),
+            Self::Texts => Ok(json!(text.trim())),
             _ => text.trim().parse::<AddressRange>().map(|_| json!(text.trim())).map_err(reason),
         };
         read.map_err(|reason| fault(node, Problem::Invalid(reason.0)))
@@ -190,7 +208,7 @@ impl Kind {
             Self::Agent => agent(trimmed),
             Self::Url => model_kinds::url(trimmed).map_err(Reason),
             Self::Model => Ok(json!(trimmed)),
-            Self::Directory => directory(trimmed, home),
+            Self::Directory | Self::File => directory(trimmed, home),
             Self::Command => match shlex::split(trimmed) {
                 Some(words) if !words.is_empty() => Ok(json!(words)),
                 _ => Err(Reason("its quotes do not match. Write it as a list of words".into())),

@@ -10,7 +10,6 @@
 //! known key is one line of the table in `schema`; nothing else in the program names them all.
 
 mod acp;
-mod address;
 mod agents;
 mod allowed;
 mod bind;
@@ -37,7 +36,6 @@ mod unknown;
 mod tests;
 
 pub use acp::AcpConfig;
-pub use address::{AddressRange, InvalidAddressRange};
 pub use agents::{
     AcpCommand, AgentDefaults, AgentEntry, AgentRuntime, AgentRuntimeKind, AgentsConfig,
     SubagentDefaults, SubagentOverrides,
@@ -47,7 +45,11 @@ pub use bind::{Bind, UnknownBind};
 pub use edit::{AllowList, Changed, EditError, allow_agent};
 pub use error::{ConfigError, Place};
 pub use files::Fingerprint;
-pub use gateway::{AuthConfig, AuthMode, GatewayConfig, Mode, PairingConfig};
+pub use gateway::{
+    AuthConfig, AuthMode, ControlUiConfig, GatewayConfig, Mode, NodePairingConfig, NodesConfig,
+    PairingConfig, RateLimitConfig, TlsConfig, TrustedProxyConfig,
+};
+pub use hatchery_access::{AddressRange, InvalidAddressRange};
 pub use location::{NoConfigDirectory, hatchery_json};
 pub use models::{ModelApi, ModelChoice, ModelEntry, ModelsConfig, ModelsMode, ProviderConfig};
 pub use origin::{Origin, REDACTED, Setting};

@@ -113,6 +113,7 @@ fn bind(flags: &Flags) -> Option<String> {
 
 const AUTH_MODES: &[&str] = &["token", "password", "none", "trusted-proxy"];
 const SECONDS: Kind = Kind::Whole { min: 0, max: u32::MAX as i64 };
+const MILLISECONDS: Kind = Kind::Whole { min: 1_000, max: 7 * 24 * 60 * 60 * 1_000 };
 const AT_LEAST_ONE: Kind = Kind::Whole { min: 1, max: u32::MAX as i64 };
 
 /// The table.
@@ -127,11 +128,30 @@ pub(crate) static KEYS: &[Key] = &{
         key("gateway.auth.mode", Kind::Word(AUTH_MODES), Word("token")),
         key("gateway.auth.token", Kind::Secret, Unset).env("GATEWAY_TOKEN"),
         key("gateway.auth.password", Kind::Secret, Unset).env("GATEWAY_PASSWORD"),
+        key("gateway.auth.rateLimit.maxAttempts", Kind::Whole { min: 1, max: 1_000 }, Number(10)),
+        key("gateway.auth.rateLimit.windowMs", MILLISECONDS, Number(60_000)),
+        key("gateway.auth.rateLimit.lockoutMs", MILLISECONDS, Number(300_000)),
+        key("gateway.auth.trustedProxy.userHeader", Kind::Text, Unset),
+        key("gateway.auth.trustedProxy.requiredHeaders", Kind::Texts, EmptyList),
+        key("gateway.auth.trustedProxy.allowUsers", Kind::Texts, EmptyList),
         key("gateway.trustedProxies", Kind::AddressRanges, EmptyList),
+        key("gateway.handshakeTimeoutMs", Kind::Whole { min: 100, max: 60_000 }, Number(15_000)).env("HANDSHAKE_TIMEOUT_MS"),
+        key("gateway.tls.enabled", Kind::Bool, Bool(false)),
+        key("gateway.tls.autoGenerate", Kind::Bool, Bool(true)),
+        key("gateway.tls.certPath", Kind::File, Unset),
+        key("gateway.tls.keyPath", Kind::File, Unset),
+        key("gateway.controlUi.enabled", Kind::Bool, Bool(true)),
+        key("gateway.controlUi.basePath", Kind::Text, Unset),
+        key("gateway.controlUi.root", Kind::Directory, Unset),
+        key("gateway.controlUi.allowedOrigins", Kind::Origins, EmptyList),
+        key("gateway.controlUi.allowInsecureAuth", Kind::Bool, Bool(false)),
+        key("gateway.controlUi.dangerouslyDisableDeviceAuth", Kind::Bool, Bool(false)),
+        key("gateway.nodes.pairing.autoApproveLocal", Kind::Bool, Bool(true)),
         key("gateway.pairing.loopbackExempt", Kind::Bool, Bool(false)),
         key("gateway.pairing.internalSpawnBypass", Kind::Bool, Bool(true)).env("INTERNAL_SPAWN_BYPASS"),
 
         key("security.enforcePairing", Kind::Bool, Bool(true)),
+        key("security.allowExemptionsBeyondLoopback", Kind::Bool, Bool(false)),
         key("security.devicePairing.requireForExternal", Kind::Bool, Bool(true)),
         key("security.devicePairing.skipForLoopback", Kind::Bool, Bool(false)),
 

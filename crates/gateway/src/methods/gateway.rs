@@ -23,6 +23,7 @@ pub(crate) fn status(shared: &Shared, _permit: &Permit<Read>) -> Value {
         "address": shared.address.map(|address| address.to_string()),
         "tcpAccepted": shared.tcp_accepted(),
         "connections": load.connections,
+        "tlsFingerprint": shared.tls.as_ref().map(|tls| &tls.fingerprint),
         "runs": {"live": load.live, "atWork": load.at_work, "queued": load.queued},
         "journal": if load.journal_broken { "broken" } else { "ok" },
         "stateDirectory": shared.state_directory.path(),

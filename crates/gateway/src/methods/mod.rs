@@ -1,7 +1,7 @@
 //! The handlers. Each takes the permit its method needs, so that none can be called without.
 
 pub(crate) mod agents;
-pub(crate) mod chat;
+pub(crate) mod chatting;
 pub(crate) mod conversation;
 pub(crate) mod conversations;
 pub(crate) mod gateway;

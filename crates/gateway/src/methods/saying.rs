@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::conversation;
 use super::sessions::reading;
-use crate::chat_commands;
+use crate::commands;
 use crate::gateway::Shared;
 use crate::ids::draw;
 use crate::supervisor::{Message, Taken, unavailable};
@@ -52,8 +52,8 @@ pub(crate) async fn say(
         return Ok(Reply::Now(state));
     }
     let key = words.key.clone();
-    if chat_commands::is_command(&words.text) {
-        return chat_commands::obey(shared, permit, session, &words, waiter, receipt).await;
+    if commands::is_command(&words.text) {
+        return commands::obey(shared, permit, session, &words, waiter, receipt).await;
     }
     let set = session.settings.get("model").and_then(Value::as_str).map(str::to_owned);
     let message = Message {

@@ -8,6 +8,7 @@ mod keys;
 mod observer;
 mod readers;
 mod recovery;
+mod revocation;
 mod run;
 mod spawning;
 mod turns;

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use hatchery_agent::Model;
 use hatchery_runtime::acp::{AgentSide, serve_agent};
 use hatchery_sandbox::{Network, Share, TICKET_FD, inherited_descriptor};
 use tokio::net::unix::pipe;

@@ -9,12 +9,23 @@ use crate::config::schema::{ANY, KEYS};
 const EVERYTHING: &str = r#"{
   gateway: {
     port: 1, bind: "custom", customBindHost: "10.1.2.3", mode: "local",
-    auth: { mode: "trusted-proxy", token: "t", password: "p" },
+    auth: {
+      mode: "trusted-proxy", token: "t", password: "p",
+      rateLimit: { maxAttempts: 3, windowMs: 1000, lockoutMs: 1000 },
+      trustedProxy: { userHeader: "x-user", requiredHeaders: ["x-a"], allowUsers: ["ann"] },
+    },
     trustedProxies: ["10.0.0.0/8", "::1"],
+    handshakeTimeoutMs: 1000,
+    tls: { enabled: true, autoGenerate: false, certPath: "/c.pem", keyPath: "~/k.pem" },
+    controlUi: {
+      enabled: false, basePath: "/ui", root: "/srv/ui", allowedOrigins: ["https://a.example"],
+      allowInsecureAuth: true, dangerouslyDisableDeviceAuth: true,
+    },
+    nodes: { pairing: { autoApproveLocal: false } },
     pairing: { loopbackExempt: true, internalSpawnBypass: false },
   },
   security: {
-    enforcePairing: false,
+    enforcePairing: false, allowExemptionsBeyondLoopback: true,
     devicePairing: { requireForExternal: false, skipForLoopback: true },
   },
   acp: { enabled: false, allowedAgents: ["a"], defaultAgent: "a", maxConcurrentSessions: 3 },
