@@ -10,6 +10,7 @@ mod clock;
 pub mod config;
 mod connection;
 mod control_ui;
+mod descriptors;
 mod device_door;
 mod dispatch;
 mod door;
