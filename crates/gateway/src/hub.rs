@@ -195,6 +195,16 @@ impl Hub {
         self.inner().members.values().filter_map(|member| member.caller.device().cloned()).collect()
     }
 
+    /// Whether somebody besides this connection may decide requests for approval. Runs may not.
+    pub(crate) fn somebody_approves(&self, besides: ConnectionId) -> bool {
+        self.inner().members.iter().any(|(connection, member)| {
+            *connection != besides
+                && member.caller.grant().is_none()
+                && member.caller.role() == Role::Operator
+                && member.caller.scopes().any(|held| held.covers(Scope::Approvals))
+        })
+    }
+
     /// Tells whoever belongs to the audience.
     pub(crate) fn tell(&self, audience: &Audience<'_>, event: &str, payload: Value) {
         self.send(audience, &encode(event, &payload, None, audience.reach()));

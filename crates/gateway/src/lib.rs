@@ -5,7 +5,9 @@
 //! `access` and `spawn`; the supervisor here makes decisions durable and carries out what follows.
 //! Nothing in this crate decides who may do what.
 
+mod approvals;
 mod asker;
+mod chat_commands;
 mod clock;
 pub mod config;
 mod connection;
@@ -18,10 +20,12 @@ mod error;
 mod event;
 mod fold;
 mod gateway;
+mod gateway_key;
 mod hello;
 mod http;
 mod hub;
 mod ids;
+mod kept;
 mod launcher;
 mod lobby;
 mod lock;

@@ -6,8 +6,10 @@
 //! and never waits for the writer. This is the only crate that knows SQL, and it decides nothing.
 
 mod audit;
+mod counts;
 mod devices;
 mod entry;
+mod list;
 mod open;
 mod project;
 mod read;
@@ -18,8 +20,10 @@ mod writer;
 pub use audit::{
     AuditEntry, AuditError, AuditEvent, AuditFilter, AuditLog, Fault, Head, InvalidHead, Verdict,
 };
+pub use counts::SessionCounts;
 pub use devices::{DeviceChange, DeviceCondition, DeviceStore, KeptDevices, NoRandomness};
 pub use entry::{Afterwards, Entry};
+pub use list::{ListedSession, SessionPage, SessionQuery};
 pub use open::{OpenError, Store};
 pub use views::{
     HistoryItem, InterruptedRun, Lookup, ReadError, RunView, SessionFilter, SessionView,

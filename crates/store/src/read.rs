@@ -18,14 +18,15 @@ const TAIL_BYTES: usize = 64 * 1024;
 /// How many candidates an ambiguous prefix names.
 const NAMED_CANDIDATES: u32 = 5;
 
-const SESSION_COLUMNS: &str = "s.id, s.key, s.kind, s.agent, s.parent, s.label, s.created_at_ms,
+pub(crate) const SESSION_COLUMNS: &str =
+    "s.id, s.key, s.kind, s.agent, s.parent, s.label, s.created_at_ms,
      r.status, r.outcome, j.body";
 
-const SESSION_JOINS: &str =
+pub(crate) const SESSION_JOINS: &str =
     "FROM sessions s LEFT JOIN runs r ON r.id = s.run LEFT JOIN journal j ON j.seq = r.accepted";
 
 impl Store {
-    fn connection(&self) -> Result<MutexGuard<'_, Connection>, ReadError> {
+    pub(crate) fn connection(&self) -> Result<MutexGuard<'_, Connection>, ReadError> {
         self.reader.lock().map_err(|_| ReadError::Poisoned)
     }
 
@@ -194,7 +195,7 @@ fn accepted_run(body: &str) -> Result<Option<Run>, ReadError> {
     })
 }
 
-fn session_view(row: &Row<'_>) -> Result<SessionView, ReadError> {
+pub(crate) fn session_view(row: &Row<'_>) -> Result<SessionView, ReadError> {
     let kind: String = row.get(2)?;
     let agent: String = row.get(3)?;
     let run = match row.get::<_, Option<String>>(9)? {
@@ -230,10 +231,10 @@ fn session_view(row: &Row<'_>) -> Result<SessionView, ReadError> {
     })
 }
 
-fn status_of(text: &str) -> Result<RunStatus, serde_json::Error> {
+pub(crate) fn status_of(text: &str) -> Result<RunStatus, serde_json::Error> {
     serde_json::from_value(serde_json::Value::String(text.to_owned()))
 }
 
-fn kind_of(text: &str) -> Result<SessionKind, serde_json::Error> {
+pub(crate) fn kind_of(text: &str) -> Result<SessionKind, serde_json::Error> {
     serde_json::from_value(serde_json::Value::String(text.to_owned()))
 }

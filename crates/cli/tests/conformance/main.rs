@@ -14,6 +14,7 @@ mod gateway_life;
 mod help;
 mod home;
 mod limits;
+mod look;
 mod looking;
 #[allow(dead_code)]
 mod model_server;
