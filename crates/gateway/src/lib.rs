@@ -13,6 +13,7 @@ mod commands;
 pub mod config;
 mod connection;
 mod control_ui;
+mod descriptors;
 mod device_door;
 mod dispatch;
 mod door;
