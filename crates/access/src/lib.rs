@@ -35,7 +35,9 @@ pub use origin::{
     AllowedOrigin, BrowserHeaders, InvalidOrigin, OriginFault, Page, check_origin, is_page_client,
 };
 pub use peer::{LocalPeer, LocalPlace, Proof, admit};
-pub use permit::{Admin, Approvals, Pairing, Permit, Read, RequiredScope, Write, authorize};
+pub use permit::{
+    Admin, Approvals, Pairing, Permit, Questions, Read, RequiredScope, Write, authorize,
+};
 pub use refusal::{Refusal, Remedy};
 pub use secret::{InvalidSecretHash, MAX_SECRET_BYTES, SecretHash, SharedSecret, UnusableSecret};
 pub use source::{ForwardingHeaders, MAX_FORWARDING_BYTES, MAX_HOPS, Source, SourceFault, locate};

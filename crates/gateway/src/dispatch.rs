@@ -10,10 +10,14 @@ use hatchery_protocol::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::approvals::Kind;
 use crate::asker::Asker;
 use crate::connection::Speaker;
 use crate::gateway::Shared;
-use crate::methods::{agents, devices, gateway, sessions};
+use crate::methods::{
+    absent, agents, approvals, chat, chatting, config, conversations, devices, gateway, health,
+    logs, models, session_list, session_look, sessions, system, tasks, turns,
+};
 use crate::outbox::Share;
 
 /// Answers one request. The answer holds `share` until it is written.
@@ -46,9 +50,12 @@ pub(crate) fn check_role(role: Role, method: &str) -> Result<(), WireError> {
     let right = match known.needs() {
         Needs::Nothing => true,
         Needs::Node => role == Role::Node,
-        Needs::Read | Needs::Write | Needs::Pairing | Needs::Approvals | Needs::Admin => {
-            role == Role::Operator
-        }
+        Needs::Read
+        | Needs::Write
+        | Needs::Pairing
+        | Needs::Approvals
+        | Needs::Questions
+        | Needs::Admin => role == Role::Operator,
     };
     if right {
         return Ok(());
@@ -84,10 +91,15 @@ enum Answer {
     /// By the dispatcher, with this.
     Now(Value),
     /// By the dispatcher, with this, which is JSON already.
-    #[expect(dead_code, reason = "for answers that are kept ready")]
     Raw(Bytes),
     /// By whoever was given the asker.
     Later,
+}
+
+impl From<Option<Value>> for Answer {
+    fn from(payload: Option<Value>) -> Self {
+        payload.map_or(Self::Later, Self::Now)
+    }
 }
 
 async fn answer(
@@ -98,8 +110,17 @@ async fn answer(
     asker: Asker,
 ) -> Result<Answer, WireError> {
     let payload = match method {
+        Method::AgentIdentityGet => agents::identity(shared, &authorize(caller)?, read(params)?)?,
         Method::AgentsList => agents::list(shared, &authorize(caller)?),
-        Method::ConfigGet => gateway::config(shared, &authorize(caller)?),
+        Method::AgentsSetup => agents::setup(shared, &authorize(caller)?),
+        Method::ApprovalGet => approvals::get(shared, &authorize(caller)?, &read(params)?)?,
+        Method::ApprovalResolve => approvals::resolve(shared, &authorize(caller)?, &read(params)?)?,
+        Method::ChannelsStatus => absent::channels(&authorize(caller)?),
+        Method::ChatMetadata => chat::metadata(shared, &authorize(caller)?),
+        Method::CommandsList => chat::commands(&authorize(caller)?),
+        Method::ConfigGet => config::get(shared, &authorize(caller)?)?,
+        Method::CronList => absent::cron_jobs(&authorize(caller)?),
+        Method::CronStatus => absent::cron_status(&authorize(caller)?),
         Method::DevicePairApprove => {
             devices::approve(shared, authorize(caller)?, read(params)?, asker).await?;
             return Ok(Answer::Later);
@@ -146,27 +167,133 @@ async fn answer(
             devices::rotate(shared, authorize(caller)?, read(params)?, asker).await?;
             return Ok(Answer::Later);
         }
+        Method::ExecApprovalGet => {
+            approvals::get_exec(shared, &authorize(caller)?, &read(params)?)?
+        }
+        Method::ExecApprovalList => approvals::list(shared, &authorize(caller)?, Kind::Exec),
+        Method::ExecApprovalRequest => {
+            approvals::request_exec(shared, &authorize(caller)?, read(params)?, asker)?;
+            return Ok(Answer::Later);
+        }
+        Method::ExecApprovalResolve => {
+            approvals::resolve_kind(shared, &authorize(caller)?, &read(params)?, Kind::Exec)?
+        }
+        Method::ExecApprovalWaitDecision | Method::PluginApprovalWaitDecision => {
+            approvals::wait_decision(shared, &authorize(caller)?, read(params)?, asker)?;
+            return Ok(Answer::Later);
+        }
+        Method::GatewayIdentityGet => system::identity(shared, &authorize(caller)?)?,
         Method::GatewayStatus => gateway::status(shared, &authorize(caller)?),
         Method::GatewayStop => gateway::stop(shared, &authorize(caller)?),
-        Method::Health => gateway::health(shared),
+        Method::Health => return Ok(Answer::Raw(health::health(shared, caller).await?)),
+        Method::LastHeartbeat => health::last_heartbeat(&authorize(caller)?),
+        Method::LogsTail => logs::tail(shared, &authorize(caller)?, read(params)?).await?,
+        Method::ModelsAuthStatus => models::auth_status(shared, &authorize(caller)?),
+        Method::ModelsList => models::list(shared, &authorize(caller)?),
+        Method::OpenclawApprovalList => absent::system_agent_approvals(&authorize(caller)?),
+        Method::PluginApprovalList => approvals::list(shared, &authorize(caller)?, Kind::Plugin),
+        Method::PluginApprovalRequest => {
+            approvals::request_plugin(shared, &authorize(caller)?, read(params)?, asker)?;
+            return Ok(Answer::Later);
+        }
+        Method::PluginApprovalResolve => {
+            approvals::resolve_kind(shared, &authorize(caller)?, &read(params)?, Kind::Plugin)?
+        }
+        Method::QuestionList => absent::questions(&authorize(caller)?),
+        Method::SessionsDescribe => {
+            session_look::describe(shared, &authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsGroupsDefaults => absent::session_group_defaults(&authorize(caller)?),
+        Method::SessionsGroupsList => absent::session_groups(&authorize(caller)?),
+        Method::Agent => {
+            return Ok(turns::agent(shared, authorize(caller)?, read(params)?, asker)
+                .await?
+                .into());
+        }
+        Method::AgentWait => {
+            turns::wait(shared, &authorize(caller)?, read(params)?, asker);
+            return Ok(Answer::Later);
+        }
+        Method::ChatAbort => chatting::abort(shared, authorize(caller)?, read(params)?).await?,
+        Method::ChatHistory => chatting::history(shared, authorize(caller)?, read(params)?).await?,
+        Method::ChatInject => chatting::inject(shared, authorize(caller)?, read(params)?).await?,
+        Method::ChatSend | Method::SessionsSend => {
+            return Ok(chatting::send(shared, authorize(caller)?, read(params)?, asker)
+                .await?
+                .into());
+        }
+        Method::ChatStartup => chatting::startup(shared, authorize(caller)?, read(params)?).await?,
+        Method::Send => conversations::send(&authorize(caller)?)?,
+        Method::SessionsAbort => {
+            conversations::abort(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsCompact => {
+            conversations::compact(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsCreate => {
+            conversations::create(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsDelete => {
+            conversations::delete(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsGet => {
+            conversations::get(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsMessagesSubscribe | Method::SessionsMessagesUnsubscribe => {
+            let hear = method == Method::SessionsMessagesSubscribe;
+            let (permit, params) = (authorize(caller)?, read(params)?);
+            conversations::subscribe_messages(shared, &permit, &params, asker.connection, hear)?
+        }
+        Method::SessionsPatch => conversations::patch(shared, authorize(caller)?, params).await?,
+        Method::SessionsReset => {
+            conversations::reset(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsSubscribe | Method::SessionsUnsubscribe => {
+            let hear = method == Method::SessionsSubscribe;
+            conversations::subscribe(shared, &authorize(caller)?, asker.connection, hear)?
+        }
         Method::SessionsHistory => {
             sessions::history(shared, authorize(caller)?, read(params)?).await?
         }
         Method::SessionsKill => sessions::kill(shared, authorize(caller)?, read(params)?).await?,
-        Method::SessionsList => sessions::list(shared, authorize(caller)?, read(params)?).await?,
+        Method::SessionsList => {
+            let permit = authorize(caller)?;
+            let list = session_list::list(shared, &permit, read(params)?).await?;
+            return Ok(Answer::Raw(list));
+        }
+        Method::SessionsPreview => {
+            session_look::preview(shared, &authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsResolve => {
+            session_look::resolve(shared, &authorize(caller)?, read(params)?).await?
+        }
         Method::SessionsShow => sessions::show(shared, authorize(caller)?, read(params)?).await?,
         Method::SessionsSpawn => {
             sessions::spawn(shared, &authorize(caller)?, read(params)?, asker)?;
             return Ok(Answer::Later);
         }
+        Method::Status => health::status(shared, &authorize(caller)?).await?,
+        Method::SystemInfo => system::info(shared, &authorize(caller)?),
+        Method::SystemPresence => {
+            return Ok(Answer::Raw(health::presence(shared, &authorize(caller)?)?));
+        }
+        Method::TaskSuggestionsList => absent::task_suggestions(&authorize(caller)?),
+        Method::TasksList => tasks::list(shared, &authorize(caller)?, read(params)?).await?,
+        Method::UpdateStatus => absent::updates(&authorize(caller)?),
     };
     Ok(Answer::Now(payload))
 }
 
-/// Reads parameters; no parameters are an empty object.
+/// Reads parameters; no parameters are an empty object. A list is none: it would fill fields by
+/// their order.
 fn read<T: DeserializeOwned>(params: Value) -> Result<T, WireError> {
-    let params = if params.is_null() { Value::Object(serde_json::Map::new()) } else { params };
-    serde_json::from_value(params).map_err(|error| {
-        WireError::new(ErrorCode::InvalidRequest, format!("invalid params: {error}"))
-    })
+    let invalid = |cause: &dyn std::fmt::Display| {
+        WireError::new(ErrorCode::InvalidRequest, format!("invalid params: {cause}"))
+    };
+    let params = match params {
+        Value::Null => Value::Object(serde_json::Map::new()),
+        Value::Object(_) => params,
+        _ => return Err(invalid(&"an object is expected")),
+    };
+    serde_json::from_value(params).map_err(|error| invalid(&error))
 }

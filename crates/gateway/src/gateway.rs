@@ -13,20 +13,25 @@ use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 
+use crate::approvals::Approvals;
 use crate::clock::now_ms;
 use crate::config::{AuthMode, Bind, Config, Sources};
 use crate::device_door::{self, Guesses, door_policy};
 use crate::error::StartError;
+use crate::gateway_key::GatewayKey;
 use crate::hub::Hub;
+use crate::kept::Kept;
 use crate::launcher::Launcher;
 use crate::lobby::Lobby;
 use crate::lock::{Holder, Lock};
+use crate::methods::health::HealthDepth;
+use crate::methods::session_list::ListKey;
 use crate::pairing::PairingService;
 use crate::settings::Settings;
 use crate::state_directory::StateDirectory;
 use crate::supervisor::Supervisor;
 use crate::tls::Tls;
-use crate::{door, http, socket, tick};
+use crate::{descriptors, door, http, socket, tick};
 
 /// How long connections may take, when the gateway ends, to read what is still to be said.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -77,6 +82,12 @@ pub(crate) struct Shared {
     pub(crate) started_at_ms: u64,
     /// Room for connections of runs.
     pub(crate) run_connections: Arc<Semaphore>,
+    /// Lists of sessions as they were sent last.
+    pub(crate) session_lists: Kept<ListKey>,
+    /// Signs of life as they were sent last.
+    pub(crate) healths: Kept<HealthDepth>,
+    pub(crate) key: GatewayKey,
+    pub(crate) approvals: Approvals,
     /// Those who came over the network and have not yet said who they are.
     pub(crate) lobby: Arc<Lobby>,
     /// Who may guess a secret, and how often.
@@ -147,6 +158,9 @@ impl Gateway {
             Lock::acquire(&state.lock()).map_err(|error| StartError::lock(&state, error))?;
         let settings = Settings::load(options.sources)?;
         let config = settings.config();
+        if options.doors == Doors::All {
+            descriptors::make_room();
+        }
         let listener = match options.doors {
             Doors::All => Some(listen(&config).await?),
             Doors::Hosted => listen(&config).await.ok(),
@@ -177,6 +191,10 @@ impl Gateway {
             address,
             started_at_ms: now_ms(),
             run_connections: Arc::new(Semaphore::new(door::MAX_RUN_CONNECTIONS)),
+            session_lists: Kept::new(),
+            healths: Kept::new(),
+            key: GatewayKey::at(state.key()),
+            approvals: Approvals::default(),
             lobby: Arc::default(),
             guesses: Guesses::new(&config),
             tls,

@@ -101,7 +101,7 @@ fn snapshot(shared: &Shared, caller: &Caller) -> Snapshot {
     let presence = if holds(Scope::Read) { shared.hub.presence() } else { raw(&[(); 0]) };
     Snapshot {
         presence,
-        health: methods::gateway::health(shared),
+        health: methods::health::sign(shared),
         state_version: shared.hub.state_version(),
         uptime_ms: now_ms().saturating_sub(shared.started_at_ms),
         session_defaults: json!({

@@ -74,6 +74,8 @@ pub(crate) enum Audience<'a> {
     Everyone,
     /// Whoever holds what covers this scope.
     Holding(Scope),
+    /// Of the people and programs who may read, all. A run never hears what is said elsewhere.
+    Readers,
     /// Of those who may read, whoever asked to hear of changed sessions.
     SessionChanges,
     /// Of those who may read, whoever asked for this session's messages.
@@ -121,8 +123,8 @@ impl Hub {
         }
     }
 
-    /// Puts out every connection of a device, or those of one role, but one: from here on they are told
-    /// nothing and ask for nothing, and they are closed at once. Says how many there were.
+    /// Puts out every connection of a device but one, or those of one role: from here on they are
+    /// told nothing and ask for nothing, and they are closed at once. Says how many there were.
     pub(crate) fn disconnect(
         &self,
         device: &DeviceId,
@@ -151,7 +153,7 @@ impl Hub {
         let mut inner = self.inner();
         let out = inner
             .members
-            .extract_if(.., |number, member| affected(*number, member))
+            .extract_if(.., |connection, member| affected(*connection, member))
             .collect::<Vec<_>>();
         for key in out.iter().filter_map(|(_, member)| member.presence.as_deref()) {
             inner.presence.go(key);
@@ -204,6 +206,22 @@ impl Hub {
         self.inner().members.values().filter_map(|member| member.caller.device().cloned()).collect()
     }
 
+    /// Whether somebody besides this connection may decide requests for approval. Runs may not.
+    pub(crate) fn somebody_approves(&self, besides: ConnectionId) -> bool {
+        self.inner().members.iter().any(|(connection, member)| {
+            *connection != besides
+                && member.caller.grant().is_none()
+                && member.caller.role() == Role::Operator
+                && member.caller.scopes().any(|held| held.covers(Scope::Approvals))
+        })
+    }
+
+    /// Whether anybody belongs to the audience.
+    pub(crate) fn has(&self, audience: &Audience<'_>) -> bool {
+        let inner = self.inner();
+        inner.members.iter().any(|(number, member)| member.belongs_to(*number, audience))
+    }
+
     /// Tells whoever belongs to the audience.
     pub(crate) fn tell(&self, audience: &Audience<'_>, event: &str, payload: Value) {
         self.send(audience, &encode(event, &payload, None, audience.reach()));
@@ -251,7 +269,7 @@ impl Hub {
 impl Audience<'_> {
     fn reach(&self) -> Reach {
         match self {
-            Self::Everyone | Self::Holding(_) => Reach::All,
+            Self::Everyone | Self::Holding(_) | Self::Readers => Reach::All,
             Self::SessionChanges | Self::MessagesOf(_) | Self::ToolsOf(_) | Self::Only(_) => {
                 Reach::Some
             }
@@ -267,6 +285,7 @@ impl Member {
         match audience {
             Audience::Everyone => true,
             Audience::Holding(scope) => holds(*scope),
+            Audience::Readers => self.caller.grant().is_none() && holds(Scope::Read),
             Audience::SessionChanges => self.all_sessions && holds(Scope::Read),
             Audience::MessagesOf(session) => self.sessions.contains(session) && holds(Scope::Read),
             Audience::ToolsOf(session) => {

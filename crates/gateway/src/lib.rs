@@ -5,11 +5,15 @@
 //! `access` and `spawn`; the supervisor here makes decisions durable and carries out what follows.
 //! Nothing in this crate decides who may do what.
 
+mod approvals;
 mod asker;
+mod chat_commands;
 mod clock;
+mod commands;
 pub mod config;
 mod connection;
 mod control_ui;
+mod descriptors;
 mod device_door;
 mod dispatch;
 mod door;
@@ -17,10 +21,12 @@ mod error;
 mod event;
 mod fold;
 mod gateway;
+mod gateway_key;
 mod hello;
 mod http;
 mod hub;
 mod ids;
+mod kept;
 mod launcher;
 mod lobby;
 mod lock;
@@ -31,10 +37,12 @@ mod outbox;
 mod pairing;
 mod policy;
 mod presence;
+mod session_row;
 mod settings;
 mod socket;
 mod state_directory;
 mod supervisor;
+mod talk;
 mod tick;
 mod tls;
 mod watchers;

@@ -1,5 +1,6 @@
 //! The one thread that writes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use rusqlite::Connection;
@@ -37,8 +38,14 @@ pub enum CommitError {
     WriterGone,
 }
 
-/// Commits jobs until nobody can send any more.
-pub(crate) fn run(mut connection: Connection, mut chain: Chain, waiting: &Receiver<Job>) {
+/// Commits jobs until nobody can send any more, and counts the commits that changed what can be
+/// read before anything that follows from them.
+pub(crate) fn run(
+    mut connection: Connection,
+    mut chain: Chain,
+    waiting: &Receiver<Job>,
+    generation: &AtomicU64,
+) {
     let mut unchecked = 0;
     let mut broken: Option<CommitError> = None;
     while let Ok(first) = waiting.recv() {
@@ -59,8 +66,12 @@ pub(crate) fn run(mut connection: Connection, mut chain: Chain, waiting: &Receiv
             Some(error) => Err(error.clone()),
         };
         unchecked += jobs.iter().map(|job| job.entries.len()).sum::<usize>();
-        if let Err(error) = &outcome {
-            broken = Some(error.clone());
+        match &outcome {
+            Ok(()) if jobs.iter().any(|job| job.entries.iter().any(changes_views)) => {
+                generation.fetch_add(1, Ordering::Release);
+            }
+            Ok(()) => {}
+            Err(error) => broken = Some(error.clone()),
         }
         for job in jobs {
             (job.afterwards)(outcome.clone());
@@ -73,6 +84,11 @@ pub(crate) fn run(mut connection: Connection, mut chain: Chain, waiting: &Receiv
             }
         }
     }
+}
+
+/// Whether lists and details look different afterwards.
+fn changes_views(entry: &Entry) -> bool {
+    !matches!(entry, Entry::Output { .. } | Entry::Audit(_))
 }
 
 /// After a failure the chain is ahead of the disk. That is no harm: nothing is taken any more.

@@ -169,7 +169,7 @@ fn unknown_and_wrong_params_are_refused() {
         params
     };
     for (method, params, clue) in [
-        ("sessions.list", json!({"limt": 1}), "limt"),
+        ("sessions.show", json!({"session": "sess_main", "limt": 1}), "limt"),
         ("sessions.list", json!({"limit": -1}), "-1"),
         ("sessions.list", json!({"limit": "many"}), "many"),
         ("sessions.list", json!([1, 2, 3]), "invalid params"),

@@ -9,11 +9,15 @@ mod bad_input;
 mod crash;
 mod dependencies;
 mod device;
+mod device_door;
+mod device_tls;
+mod device_wire;
 mod devices;
 mod gateway_life;
 mod help;
 mod home;
 mod limits;
+mod look;
 mod looking;
 #[allow(dead_code)]
 mod model_server;
