@@ -31,7 +31,6 @@ use crate::connection::{
 use crate::gateway::Shared;
 use crate::lobby::PlaceInLobby;
 use crate::outbox::{Closing, Outbox};
-use crate::pairing;
 use crate::websocket::{Messages, Unreadable, upgrade};
 
 /// Answers the request to become a WebSocket, and serves what it becomes.
