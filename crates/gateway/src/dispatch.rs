@@ -15,7 +15,7 @@ use crate::asker::Asker;
 use crate::connection::Speaker;
 use crate::gateway::Shared;
 use crate::methods::{
-    absent, agents, approvals, chat, config, gateway, health, logs, models, session_list,
+    absent, agents, approvals, chat, config, devices, gateway, health, logs, models, session_list,
     session_look, sessions, system, tasks,
 };
 use crate::outbox::Share;
@@ -131,6 +131,52 @@ async fn answer(
             return Ok(Answer::Later);
         }
         Method::GatewayIdentityGet => system::identity(shared, &authorize(caller)?)?,
+        Method::DevicePairApprove => {
+            devices::approve(shared, authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
+        Method::DevicePairClear => {
+            devices::clear(shared, authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
+        Method::DevicePairExplain => {
+            devices::explain(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::DevicePairList => devices::list(shared, authorize(caller)?).await?,
+        Method::DevicePairReject => {
+            devices::reject(shared, authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
+        Method::DevicePairRemove => {
+            devices::remove(shared, authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
+        Method::DevicePairRename => {
+            devices::rename(shared, authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
+        Method::DevicePairSetupCode => {
+            devices::setup_code(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::DevicePairSetupStatus => {
+            devices::setup_status(shared, &authorize(caller)?, &read(params)?)
+        }
+        Method::DeviceScopesRequestUpgrade => {
+            devices::request_upgrade(shared, caller, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
+        Method::DeviceScopesWaitUpgrade => {
+            devices::wait_upgrade(shared, caller, read(params)?, asker)?;
+            return Ok(Answer::Later);
+        }
+        Method::DeviceTokenRevoke => {
+            devices::revoke(shared, authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
+        Method::DeviceTokenRotate => {
+            devices::rotate(shared, authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
         Method::GatewayStatus => gateway::status(shared, &authorize(caller)?),
         Method::GatewayStop => gateway::stop(shared, &authorize(caller)?),
         Method::Health => return Ok(Answer::Raw(health::health(shared, caller).await?)),

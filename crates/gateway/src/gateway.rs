@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hatchery_access::connect::exemptions_refused;
 use hatchery_sandbox::ProcessIdentity;
-use hatchery_store::Store;
+use hatchery_store::{AuditEvent, Store};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
@@ -75,6 +75,7 @@ pub struct Gateway {
 pub(crate) struct Shared {
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) pairing: Arc<PairingService>,
     pub(crate) state_directory: StateDirectory,
     pub(crate) hosted: bool,
     pub(crate) address: Option<SocketAddr>,
@@ -91,7 +92,6 @@ pub(crate) struct Shared {
     pub(crate) lobby: Arc<Lobby>,
     /// Who may guess a secret, and how often.
     pub(crate) guesses: Guesses,
-    pub(crate) pairing: PairingService,
     /// TLS, where the TCP port speaks it.
     pub(crate) tls: Option<Tls>,
     tcp_accepted: AtomicU64,
@@ -105,6 +105,28 @@ impl Shared {
         // The sender lives in `self`.
         if self.closing.subscribe().wait_for(|closing| *closing).await.is_err() {
             std::future::pending().await
+        }
+    }
+
+    /// Keeps in the journal that the gateway has started and which settings take protection away,
+    /// and looks at once whether the devices can be read: a person should hear of it early. A
+    /// command that hosts a gateway for itself has nothing to say unless there is such a setting.
+    fn note_start(&self, config: &Config, doors: Doors) {
+        let exemptions = config.exemptions();
+        if doors == Doors::All || (doors == Doors::Hosted && !exemptions.is_empty()) {
+            self.supervisor.audit(AuditEvent::GatewayStarted {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                address: self.address.map(|address| address.to_string()),
+                exemptions,
+            });
+        }
+        if doors == Doors::All {
+            let pairing = Arc::clone(&self.pairing);
+            tokio::spawn(async move {
+                if let Err(refusal) = pairing.with_state(|_| {}).await {
+                    tracing::error!("the devices cannot be read: {refusal}");
+                }
+            });
         }
     }
 
@@ -155,10 +177,13 @@ impl Gateway {
         let hub = Arc::new(Hub::default());
         let supervisor = Supervisor::new(store, settings, launcher, Arc::clone(&hub));
         supervisor.recover().await?;
+        let place = state.path().to_owned();
+        let pairing = PairingService::new(place, Arc::clone(&supervisor), Arc::clone(&hub));
         let hosted = options.doors != Doors::All;
         let shared = Arc::new(Shared {
             supervisor,
             hub,
+            pairing,
             hosted,
             address,
             started_at_ms: now_ms(),
@@ -169,7 +194,6 @@ impl Gateway {
             approvals: Approvals::default(),
             lobby: Arc::default(),
             guesses: Guesses::new(&config),
-            pairing: PairingService::new(),
             tls,
             tcp_accepted: AtomicU64::new(0),
             stop: watch::Sender::new(false),
@@ -191,6 +215,11 @@ impl Gateway {
                 socket::listen(&path).map_err(|source| StartError::Directory { path, source })?;
             tasks.push(tokio::spawn(door::accept(Arc::clone(&shared), listener)).abort_handle());
         }
+        if options.doors != Doors::Within {
+            let supervisor = Arc::clone(&shared.supervisor);
+            let flushing = async move { supervisor.flush_audit_regularly().await };
+            tasks.push(tokio::spawn(flushing).abort_handle());
+        }
         if let Some(process) = ProcessIdentity::current() {
             let version = env!("CARGO_PKG_VERSION").to_owned();
             let port = address.map(|address| address.port());
@@ -198,6 +227,7 @@ impl Gateway {
                 .map_err(|source| StartError::Directory { path: state.lock(), source })?;
         }
         log_start(&config, &shared);
+        shared.note_start(&config, options.doors);
         Ok(Self { shared, tasks, _lock: lock })
     }
 
@@ -248,6 +278,7 @@ impl Gateway {
         if tokio::time::timeout(FAREWELL, supervisor.disconnected()).await.is_err() {
             tracing::warn!("some connections did not read to the end");
         }
+        supervisor.flush_audit().await;
         if !self.tasks.is_empty()
             && let Err(error) = std::fs::remove_file(self.shared.state_directory.socket())
         {

@@ -117,29 +117,35 @@ impl Hub {
         }
     }
 
-    /// Puts out every connection of a device, or those of one role: from here on they are told
+    /// Puts out every connection of a device, or those of one role, but one: from here on they are told
     /// nothing and ask for nothing, and they are closed at once. Says how many there were.
     pub(crate) fn disconnect(
         &self,
         device: &DeviceId,
         role: Option<Role>,
         reason: &'static str,
+        except: Option<ConnectionId>,
     ) -> usize {
-        let affected = |member: &Member| {
+        let affected = |connection: ConnectionId, member: &Member| {
             member.caller.device() == Some(device)
                 && role.is_none_or(|role| member.caller.role() == role)
+                && Some(connection) != except
         };
         self.put_out(affected, reason).len()
     }
 
     /// Puts out every connection that was let in by the shared secret; says who they were.
     pub(crate) fn disconnect_by_secret(&self, reason: &'static str) -> Vec<Caller> {
-        self.put_out(|member| member.by_secret, reason)
+        self.put_out(|_, member| member.by_secret, reason)
     }
 
-    fn put_out(&self, affected: impl Fn(&Member) -> bool, reason: &'static str) -> Vec<Caller> {
+    fn put_out(
+        &self,
+        affected: impl Fn(ConnectionId, &Member) -> bool,
+        reason: &'static str,
+    ) -> Vec<Caller> {
         let mut inner = self.inner();
-        let out = inner.members.extract_if(.., |_, member| affected(member)).collect::<Vec<_>>();
+        let out = inner.members.extract_if(.., |number, member| affected(*number, member)).collect::<Vec<_>>();
         for key in out.iter().filter_map(|(_, member)| member.presence.as_deref()) {
             inner.presence.go(key);
             self.presence_changed.notify_one();
@@ -189,6 +195,11 @@ impl Hub {
                 && member.caller.role() == Role::Operator
                 && member.caller.scopes().any(|held| held.covers(Scope::Approvals))
         })
+    }
+
+    /// The devices that are connected.
+    pub(crate) fn connected_devices(&self) -> BTreeSet<DeviceId> {
+        self.inner().members.values().filter_map(|member| member.caller.device().cloned()).collect()
     }
 
     /// Tells whoever belongs to the audience.

@@ -93,6 +93,19 @@ methods! {
     ConfigGet "config.get" Read "The settings in force, each with its origin.";
     CronList "cron.list" Read "The scheduled jobs there are.";
     CronStatus "cron.status" Read "Whether jobs are scheduled.";
+    DevicePairApprove "device.pair.approve" Pairing "Let a device in.";
+    DevicePairClear "device.pair.clear" Pairing "Forget requests, or everything about devices.";
+    DevicePairExplain "device.pair.explain" Pairing "Why a device is let in or not.";
+    DevicePairList "device.pair.list" Pairing "The devices, and the requests that wait.";
+    DevicePairReject "device.pair.reject" Pairing "Do not let a device in.";
+    DevicePairRemove "device.pair.remove" Pairing "Forget a device.";
+    DevicePairRename "device.pair.rename" Pairing "Give a device another name.";
+    DevicePairSetupCode "device.pair.setupCode" Admin "A code that lets one device in.";
+    DevicePairSetupStatus "device.pair.setupStatus" Admin "What has become of such a code.";
+    DeviceScopesRequestUpgrade "device.scopes.requestUpgrade" Nothing "Ask for more.";
+    DeviceScopesWaitUpgrade "device.scopes.waitUpgrade" Nothing "Wait for what was asked for.";
+    DeviceTokenRevoke "device.token.revoke" Pairing "Revoke a device's token.";
+    DeviceTokenRotate "device.token.rotate" Pairing "Exchange a device's token for another.";
     ExecApprovalGet "exec.approval.get" Approvals "One request to run a command.";
     ExecApprovalList "exec.approval.list" Approvals "The requests to run commands that wait for a decision.";
     ExecApprovalRequest "exec.approval.request" Approvals "Ask for leave to run a command.";
@@ -132,6 +145,14 @@ methods! {
 
 /// Names of events.
 pub mod event {
+    /// A device asks to be let in.
+    pub const DEVICE_PAIR_REQUESTED: &str = "device.pair.requested";
+    /// That was decided.
+    pub const DEVICE_PAIR_RESOLVED: &str = "device.pair.resolved";
+    /// A node offers commands.
+    pub const NODE_PAIR_REQUESTED: &str = "node.pair.requested";
+    /// That was decided.
+    pub const NODE_PAIR_RESOLVED: &str = "node.pair.resolved";
     /// A run's state changed.
     pub const RUN_STATE: &str = "run.state";
     /// A run printed something.
@@ -156,8 +177,12 @@ pub mod event {
     /// Every event there is, by name.
     pub const ALL: &[&str] = &[
         CONNECT_CHALLENGE,
+        DEVICE_PAIR_REQUESTED,
+        DEVICE_PAIR_RESOLVED,
         EXEC_APPROVAL_REQUESTED,
         EXEC_APPROVAL_RESOLVED,
+        NODE_PAIR_REQUESTED,
+        NODE_PAIR_RESOLVED,
         PLUGIN_APPROVAL_REQUESTED,
         PLUGIN_APPROVAL_RESOLVED,
         PRESENCE,

@@ -5,6 +5,8 @@
 //! or acts on something that a crash could take back. Reading goes over a connection of its own
 //! and never waits for the writer. This is the only crate that knows SQL, and it decides nothing.
 
+mod audit;
+mod devices;
 mod counts;
 mod entry;
 mod list;
@@ -15,6 +17,10 @@ mod schema;
 mod views;
 mod writer;
 
+pub use audit::{
+    AuditEntry, AuditError, AuditEvent, AuditFilter, AuditLog, Fault, Head, InvalidHead, Verdict,
+};
+pub use devices::{DeviceChange, DeviceCondition, DeviceStore, KeptDevices, NoRandomness};
 pub use counts::SessionCounts;
 pub use entry::{Afterwards, Entry};
 pub use list::{ListedSession, SessionPage, SessionQuery};

@@ -11,6 +11,8 @@ use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::audit::{self, Key};
+use crate::schema::Circumstances;
 use crate::writer::{self, Job};
 use crate::{Afterwards, CommitError, Entry, schema};
 
@@ -75,11 +77,14 @@ impl Store {
         let found: i64 = connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .map_err(database)?;
-        match found {
-            0 => schema::create(&mut connection, now_ms.cast_signed()).map_err(database)?,
-            schema::VERSION => {}
-            _ => return Err(OpenError::Newer { path, found, known: schema::VERSION }),
+        if found > schema::VERSION {
+            return Err(OpenError::Newer { path, found, known: schema::VERSION });
         }
+        let key = Key::open(directory).map_err(files)?;
+        let now_ms = now_ms.cast_signed();
+        let circumstances = Circumstances { now_ms, key: &key };
+        schema::migrate(&mut connection, found, &circumstances).map_err(database)?;
+        let chain = audit::open(&mut connection, &key, now_ms).map_err(database)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(&path, flags).map_err(database)?;
         let (jobs, waiting) = mpsc::channel();
@@ -87,7 +92,7 @@ impl Store {
         let counted = Arc::clone(&generation);
         let writer = thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || writer::run(connection, &waiting, &counted))
+            .spawn(move || writer::run(connection, chain, &waiting, &counted))
             .map_err(files)?;
         Ok(Self { jobs: Some(jobs), writer: Some(writer), reader: Mutex::new(reader), generation })
     }

@@ -6,22 +6,23 @@ use rusqlite::{Connection, params};
 use serde_json::to_string;
 
 use crate::Entry;
+use crate::audit::{self, Chain};
 
 /// Writes one entry and what follows from it in the projections.
-pub(crate) fn project(connection: &Connection, at_ms: i64, entry: &Entry) -> rusqlite::Result<()> {
+pub(crate) fn project(
+    connection: &Connection,
+    chain: &mut Chain,
+    at_ms: i64,
+    entry: &Entry,
+) -> rusqlite::Result<()> {
     match entry {
         Entry::Event(event) => {
-            connection
-                .prepare_cached(
-                    "INSERT INTO journal (at_ms, kind, run, body) VALUES (?1, ?2, ?3, ?4)",
-                )?
-                .execute(params![
-                    at_ms,
-                    event.kind(),
-                    event.run().map(|run| run.as_str()),
-                    json(event)?
-                ])?;
+            let run = event.run().map(|run| run.as_str());
+            audit::append(connection, chain, at_ms, event.kind(), run, &json(event)?)?;
             project_event(connection, at_ms, event)
+        }
+        Entry::Audit(event) => {
+            audit::append(connection, chain, at_ms, event.kind(), None, &json(event)?)
         }
         Entry::Output { run, seq, stream, bytes } => connection
             .prepare_cached(

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 
 use rusqlite::Connection;
 
+use crate::audit::{self, Chain};
 use crate::project::project;
 use crate::{Afterwards, Entry};
 
@@ -39,7 +40,12 @@ pub enum CommitError {
 
 /// Commits jobs until nobody can send any more, and counts the commits that changed what can be
 /// read before anything that follows from them.
-pub(crate) fn run(mut connection: Connection, waiting: &Receiver<Job>, generation: &AtomicU64) {
+pub(crate) fn run(
+    mut connection: Connection,
+    mut chain: Chain,
+    waiting: &Receiver<Job>,
+    generation: &AtomicU64,
+) {
     let mut unchecked = 0;
     let mut broken: Option<CommitError> = None;
     while let Ok(first) = waiting.recv() {
@@ -55,7 +61,7 @@ pub(crate) fn run(mut connection: Connection, waiting: &Receiver<Job>, generatio
             }
         }
         let outcome = match &broken {
-            None => commit(&mut connection, &jobs)
+            None => commit(&mut connection, &mut chain, &jobs)
                 .map_err(|error| CommitError::Database(error.to_string())),
             Some(error) => Err(error.clone()),
         };
@@ -82,15 +88,20 @@ pub(crate) fn run(mut connection: Connection, waiting: &Receiver<Job>, generatio
 
 /// Whether lists and details look different afterwards.
 fn changes_views(entry: &Entry) -> bool {
-    !matches!(entry, Entry::Output { .. })
+    !matches!(entry, Entry::Output { .. } | Entry::Audit(_))
 }
 
-fn commit(connection: &mut Connection, jobs: &[Job]) -> rusqlite::Result<()> {
+/// After a failure the chain is ahead of the disk. That is no harm: nothing is taken any more.
+fn commit(connection: &mut Connection, chain: &mut Chain, jobs: &[Job]) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
+    let before = chain.head;
     for job in jobs {
         for entry in &job.entries {
-            project(&transaction, job.at_ms, entry)?;
+            project(&transaction, chain, job.at_ms, entry)?;
         }
+    }
+    if chain.head != before {
+        audit::write_head(&transaction, chain)?;
     }
     transaction.commit()
 }

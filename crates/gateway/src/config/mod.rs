@@ -16,6 +16,7 @@ mod bind;
 mod document;
 mod edit;
 mod error;
+mod exemptions;
 mod file;
 mod files;
 mod gateway;

@@ -52,7 +52,7 @@ pub(crate) fn open(
             response
         }
         Err(refusal) => {
-            shared.supervisor.note_refusal(&from.ip().to_string(), &refusal, "connect");
+            shared.supervisor.note_stranger(from.ip(), &refusal, "connect");
             let text = format!("{}\n{}\n", refusal.message, refusal.remedy.as_str());
             let mut response = Response::new(Body::from(text));
             *response.status_mut() = StatusCode::FORBIDDEN;

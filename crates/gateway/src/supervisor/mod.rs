@@ -4,6 +4,7 @@
 //! journal, and everything else (the receipt, the start of a process, what watchers see) happens
 //! in the journal's own order after the commit. The supervisor decides nothing itself.
 
+mod audit;
 mod observer;
 mod recovery;
 mod revocation;
@@ -27,12 +28,14 @@ use tokio::task::AbortHandle;
 
 use crate::asker::Asker;
 use crate::clock::now_ms;
+use crate::fold::Fold;
 use crate::hub::Hub;
 use crate::ids::draw;
 use crate::launcher::Launcher;
-use crate::refusal_log::RefusalLog;
 use crate::settings::Settings;
 use crate::watchers::Watchers;
+
+pub(crate) use audit::Guest;
 
 /// How long runs may take to end in a shutdown before their processes are killed.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
@@ -43,6 +46,8 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(15);
 /// The supervisor. There is one in a gateway, shared by all its doors.
 pub(crate) struct Supervisor {
     core: Mutex<Core>,
+    /// Apart from the core: what strangers cause must not hold up a spawn.
+    fold: Mutex<Fold>,
     pub(crate) store: Store,
     pub(crate) settings: Settings,
     launcher: Launcher,
@@ -61,7 +66,6 @@ struct Core {
     tasks: BTreeMap<RunId, RunTasks>,
     keepers: BTreeMap<i32, RunId>,
     watchers: Watchers,
-    refusals: RefusalLog,
     shutting_down: bool,
     /// Why the journal takes nothing any more, once it does not.
     journal_error: Option<CommitError>,
@@ -93,6 +97,7 @@ impl Supervisor {
     ) -> Arc<Self> {
         Arc::new(Self {
             core: Mutex::default(),
+            fold: Mutex::default(),
             store,
             settings,
             launcher,
@@ -328,23 +333,6 @@ impl Supervisor {
     /// The run whose keeper has this process id.
     pub(crate) fn run_of_keeper(&self, pid: i32) -> Option<RunId> {
         self.core().keepers.get(&pid).cloned()
-    }
-
-    /// Writes a refusal to the journal, within bounds that nobody outside can stretch.
-    pub(crate) fn note_refusal(&self, caller: &str, refusal: &Refusal, subject: &str) {
-        tracing::warn!(caller, code = refusal.code, rule = %refusal.rule, subject,
-            detail = refusal.log_only.as_deref(), "refused");
-        let now = now_ms();
-        if !self.core().refusals.may_write(now) {
-            return;
-        }
-        let event = Event::Refused {
-            caller: caller.to_owned(),
-            code: refusal.code.to_owned(),
-            rule: refusal.rule.to_owned(),
-            subject: subject.to_owned(),
-        };
-        self.store.append(now, vec![Entry::Event(event)], Box::new(|_| {}));
     }
 
     /// Lets the watchers be changed.
