@@ -46,6 +46,8 @@ struct Member {
     by_secret: bool,
     /// What the client said it can do, such as `tool-events`.
     caps: BTreeSet<String>,
+    /// What a node lets others ask of it.
+    commands: BTreeSet<String>,
     /// Whether it wants to hear of changed sessions.
     all_sessions: bool,
     /// The sessions whose messages it wants to hear.
@@ -60,8 +62,18 @@ pub(crate) struct Joining<'a> {
     pub(crate) caller: Caller,
     pub(crate) by_secret: bool,
     pub(crate) caps: BTreeSet<String>,
+    pub(crate) commands: BTreeSet<String>,
     pub(crate) outbox: Outbox,
     pub(crate) seen: Seen<'a>,
+}
+
+/// A node that is connected.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectedNode {
+    pub(crate) connection: ConnectionId,
+    pub(crate) caps: BTreeSet<String>,
+    /// What it lets others ask of it, whether or not that was approved.
+    pub(crate) commands: BTreeSet<String>,
 }
 
 /// Who is to be told.
@@ -94,12 +106,13 @@ impl Hub {
         if presence.is_some() {
             self.presence_changed.notify_one();
         }
-        let Joining { caller, by_secret, caps, outbox, seen: _ } = joining;
+        let Joining { caller, by_secret, caps, commands, outbox, seen: _ } = joining;
         let member = Member {
             caller,
             outbox,
             by_secret,
             caps,
+            commands,
             all_sessions: false,
             sessions: BTreeSet::new(),
             presence,
@@ -145,7 +158,10 @@ impl Hub {
         reason: &'static str,
     ) -> Vec<Caller> {
         let mut inner = self.inner();
-        let out = inner.members.extract_if(.., |number, member| affected(*number, member)).collect::<Vec<_>>();
+        let out = inner
+            .members
+            .extract_if(.., |number, member| affected(*number, member))
+            .collect::<Vec<_>>();
         for key in out.iter().filter_map(|(_, member)| member.presence.as_deref()) {
             inner.presence.go(key);
             self.presence_changed.notify_one();
@@ -185,6 +201,21 @@ impl Hub {
                 member.sessions.remove(&session);
             }
         }
+    }
+
+    /// The nodes that are connected, each by its newest connection.
+    pub(crate) fn nodes(&self) -> BTreeMap<DeviceId, ConnectedNode> {
+        let inner = self.inner();
+        let nodes = inner.members.iter().filter(|(_, member)| member.caller.role() == Role::Node);
+        let known = nodes.filter_map(|(connection, member)| {
+            let node = ConnectedNode {
+                connection: *connection,
+                caps: member.caps.clone(),
+                commands: member.commands.clone(),
+            };
+            Some((member.caller.device()?.clone(), node))
+        });
+        known.collect()
     }
 
     /// Whether somebody besides this connection may decide requests for approval. Runs may not.

@@ -24,6 +24,7 @@ mod hello;
 mod http;
 mod hub;
 mod ids;
+mod invocations;
 mod kept;
 mod launcher;
 mod lobby;

@@ -6,8 +6,8 @@
 //! and never waits for the writer. This is the only crate that knows SQL, and it decides nothing.
 
 mod audit;
-mod devices;
 mod counts;
+mod devices;
 mod entry;
 mod list;
 mod open;
@@ -20,8 +20,8 @@ mod writer;
 pub use audit::{
     AuditEntry, AuditError, AuditEvent, AuditFilter, AuditLog, Fault, Head, InvalidHead, Verdict,
 };
-pub use devices::{DeviceChange, DeviceCondition, DeviceStore, KeptDevices, NoRandomness};
 pub use counts::SessionCounts;
+pub use devices::{DeviceChange, DeviceCondition, DeviceStore, KeptDevices, NoRandomness};
 pub use entry::{Afterwards, Entry};
 pub use list::{ListedSession, SessionPage, SessionQuery};
 pub use open::{OpenError, Store};

@@ -10,6 +10,8 @@ pub(crate) mod gateway;
 pub(crate) mod health;
 pub(crate) mod logs;
 pub(crate) mod models;
+pub(crate) mod node_side;
+pub(crate) mod nodes;
 pub(crate) mod session_list;
 pub(crate) mod session_look;
 pub(crate) mod session_row;
