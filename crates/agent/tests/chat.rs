@@ -1,5 +1,5 @@
 //! A turn with a provider's model, against a server that speaks the real wire and misbehaves.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 #[path = "../../cli/tests/conformance/model_server.rs"]
 #[allow(dead_code)]

@@ -115,22 +115,6 @@ async fn answer(
         Method::ConfigGet => config::get(shared, &authorize(caller)?)?,
         Method::CronList => absent::cron_jobs(&authorize(caller)?),
         Method::CronStatus => absent::cron_status(&authorize(caller)?),
-        Method::ExecApprovalGet => {
-            approvals::get_exec(shared, &authorize(caller)?, &read(params)?)?
-        }
-        Method::ExecApprovalList => approvals::list(shared, &authorize(caller)?, Kind::Exec),
-        Method::ExecApprovalRequest => {
-            approvals::request_exec(shared, &authorize(caller)?, read(params)?, asker)?;
-            return Ok(Answer::Later);
-        }
-        Method::ExecApprovalResolve => {
-            approvals::resolve_kind(shared, &authorize(caller)?, &read(params)?, Kind::Exec)?
-        }
-        Method::ExecApprovalWaitDecision | Method::PluginApprovalWaitDecision => {
-            approvals::wait_decision(shared, &authorize(caller)?, read(params)?, asker)?;
-            return Ok(Answer::Later);
-        }
-        Method::GatewayIdentityGet => system::identity(shared, &authorize(caller)?)?,
         Method::DevicePairApprove => {
             devices::approve(shared, authorize(caller)?, read(params)?, asker).await?;
             return Ok(Answer::Later);
@@ -177,6 +161,22 @@ async fn answer(
             devices::rotate(shared, authorize(caller)?, read(params)?, asker).await?;
             return Ok(Answer::Later);
         }
+        Method::ExecApprovalGet => {
+            approvals::get_exec(shared, &authorize(caller)?, &read(params)?)?
+        }
+        Method::ExecApprovalList => approvals::list(shared, &authorize(caller)?, Kind::Exec),
+        Method::ExecApprovalRequest => {
+            approvals::request_exec(shared, &authorize(caller)?, read(params)?, asker)?;
+            return Ok(Answer::Later);
+        }
+        Method::ExecApprovalResolve => {
+            approvals::resolve_kind(shared, &authorize(caller)?, &read(params)?, Kind::Exec)?
+        }
+        Method::ExecApprovalWaitDecision | Method::PluginApprovalWaitDecision => {
+            approvals::wait_decision(shared, &authorize(caller)?, read(params)?, asker)?;
+            return Ok(Answer::Later);
+        }
+        Method::GatewayIdentityGet => system::identity(shared, &authorize(caller)?)?,
         Method::GatewayStatus => gateway::status(shared, &authorize(caller)?),
         Method::GatewayStop => gateway::stop(shared, &authorize(caller)?),
         Method::Health => return Ok(Answer::Raw(health::health(shared, caller).await?)),

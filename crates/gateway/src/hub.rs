@@ -130,8 +130,8 @@ impl Hub {
         }
     }
 
-    /// Puts out every connection of a device, or those of one role, but one: from here on they are told
-    /// nothing and ask for nothing, and they are closed at once. Says how many there were.
+    /// Puts out every connection of a device but one, or those of one role: from here on they are
+    /// told nothing and ask for nothing, and they are closed at once. Says how many there were.
     pub(crate) fn disconnect(
         &self,
         device: &DeviceId,
@@ -160,7 +160,7 @@ impl Hub {
         let mut inner = self.inner();
         let out = inner
             .members
-            .extract_if(.., |number, member| affected(*number, member))
+            .extract_if(.., |connection, member| affected(*connection, member))
             .collect::<Vec<_>>();
         for key in out.iter().filter_map(|(_, member)| member.presence.as_deref()) {
             inner.presence.go(key);

@@ -10,8 +10,8 @@ use super::denial::Denial;
 use super::keyless::admit_keyless;
 use super::policy::DoorPolicy;
 use crate::pairing::{
-    About, ApprovedVia, Ask, FreshToken, NotSilent, PairedDevice, PairingEvent, PairingState,
-    Reason, RequestId, approve, node, within,
+    About, ApprovedVia, Ask, FreshToken, NOT_FOR_STRANGERS, NotSilent, PairedDevice, PairingEvent,
+    PairingState, Reason, RequestId, approve, node, within,
 };
 use crate::{Caller, DeviceCaller};
 
@@ -116,6 +116,7 @@ impl Connecting<'_, '_> {
             .arrival
             .asked(self.role)
             .unwrap_or_else(|| known.map(|record| record.ceiling(self.role)).unwrap_or_default());
+        let asked = self.askable(known, asked);
         let reason = match standing(known, self.role, &asked, &self.arrival.params.client) {
             Ok(record) => return self.admitted(record, &asked, Vec::new(), false, fresh),
             Err(reason) => reason,
@@ -128,6 +129,17 @@ impl Connecting<'_, '_> {
         }
         let request = self.asking(asked.clone(), reason).request(self.state, self.now_ms);
         self.approved(&request, ApprovedVia::Silent, &asked, Vec::new(), fresh)
+    }
+
+    /// What may be asked of the owner. An unknown device from elsewhere, or a page, that showed
+    /// no secret cannot put a request for everything before the owner: once it is approved for
+    /// less, it can ask for more.
+    fn askable(&self, known: Option<&PairedDevice>, asked: BTreeSet<Scope>) -> BTreeSet<Scope> {
+        let showed_nothing = self.shown.method == AuthMethod::None;
+        if known.is_some() || !showed_nothing || self.arrival.is_direct() {
+            return asked;
+        }
+        asked.into_iter().filter(|scope| !NOT_FOR_STRANGERS.contains(scope)).collect()
     }
 
     /// Why somebody has to be asked; `None` where it is the owner by another way, who has not

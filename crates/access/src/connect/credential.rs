@@ -75,7 +75,11 @@ pub(crate) fn credential<'s>(
     };
     let shown = arrival.shows(|auth| auth.device_token.as_ref());
     let has_token = shown.is_some_and(matches);
-    let has_stale_token = shown.is_some() && !has_token;
+    // Some programs send whatever they have in every field.
+    let is_shared_secret = arrival.shared.is_secret()
+        && (shown == arrival.shows(|auth| auth.token.as_ref())
+            || shown == arrival.shows(|auth| auth.password.as_ref()));
+    let has_stale_token = shown.is_some() && !has_token && !is_shared_secret;
     let of = |method, code| Credential { method, code, has_token, has_stale_token };
 
     let setup = arrival.shows(|auth| auth.bootstrap_token.as_ref());

@@ -41,7 +41,9 @@ pub(crate) fn record_after(
     });
     let about = &request.about;
     record.display_name = about.display_name.clone().or(record.display_name);
-    record.platform.clone_from(&about.platform);
+    if !about.platform.is_empty() {
+        record.platform.clone_from(&about.platform);
+    }
     record.device_family = about.device_family.clone().or(record.device_family);
     record.client_id.clone_from(&about.client_id);
     record.client_mode.clone_from(&about.client_mode);

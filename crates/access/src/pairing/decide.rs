@@ -11,7 +11,7 @@ use super::hand::{Hand, unknown_device, unknown_request};
 use super::tokens::{self, Rotation, reached};
 use super::{
     About, Ask, Cleared, Command, Decision, Dropped, FreshToken, MAX_SETUP_CODES,
-    NEVER_BY_SETUP_CODE, NodeRequest, NotSilent, PairingEvent, PairingState, Reason, Reply,
+    NOT_FOR_STRANGERS, NodeRequest, NotSilent, PairingEvent, PairingState, Reason, Reply,
     RequestId, SETUP_CODE_TTL_MS, SetupCode, SetupProfile, within,
 };
 use crate::{Caller, DeviceId, Refusal, Remedy};
@@ -136,7 +136,7 @@ impl PairingState {
         now_ms: u64,
     ) -> Result<Decision, Refusal> {
         hand.must_hold(Scope::Admin)?;
-        if let Some(scope) = NEVER_BY_SETUP_CODE.into_iter().find(|s| profile.scopes.contains(s)) {
+        if let Some(scope) = NOT_FOR_STRANGERS.into_iter().find(|s| profile.scopes.contains(s)) {
             return Err(Refusal::forbidden(
                 "SETUP_CODE_TOO_WIDE",
                 "pairing.setupCode",

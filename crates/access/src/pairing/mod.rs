@@ -30,7 +30,7 @@ pub use pending::{
     About, MAX_PENDING, MAX_PENDING_PER_SOURCE, NotSilent, PENDING_TTL_MS, PendingRequest, Reason,
     RequestId,
 };
-pub use setup::{MAX_SETUP_CODES, NEVER_BY_SETUP_CODE, SETUP_CODE_TTL_MS, SetupCode, SetupProfile};
+pub use setup::{MAX_SETUP_CODES, NOT_FOR_STRANGERS, SETUP_CODE_TTL_MS, SetupCode, SetupProfile};
 pub use state::{MAX_OUTCOMES, MAX_OUTCOMES_PER_DEVICE, MAX_PAIRED, Outcome, PairingState};
 pub use token::{FreshToken, PublicKey, TokenHash};
 

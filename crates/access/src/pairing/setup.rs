@@ -14,8 +14,9 @@ pub const SETUP_CODE_TTL_MS: u64 = 10 * 60 * 1000;
 /// How many setup codes are good at a time.
 pub const MAX_SETUP_CODES: usize = 16;
 
-/// What no setup code gives: who shows one has proved nothing but to have seen a picture.
-pub const NEVER_BY_SETUP_CODE: [Scope; 2] = [Scope::Admin, Scope::Pairing];
+/// What no setup code gives, since who shows one has proved nothing but to have seen a picture;
+/// and what a stranger from elsewhere who showed no secret cannot ask for at first.
+pub const NOT_FOR_STRANGERS: [Scope; 2] = [Scope::Admin, Scope::Pairing];
 
 /// A setup code that is still good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

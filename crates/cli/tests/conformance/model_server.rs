@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How one request is answered.
 #[derive(Clone, Debug)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// `echo: ` and the last thing the user said, in several pieces.
     Echo,
     /// These pieces, then a proper end.
@@ -28,7 +28,7 @@ pub enum Reply {
 
 /// One step of a reply.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub(crate) enum Step {
     /// The head of a stream of events.
     Head,
     /// A piece of text.
@@ -53,20 +53,20 @@ pub enum Step {
 
 /// Something a reply waits for.
 #[derive(Clone, Debug, Default)]
-pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
+pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 /// A request as it came.
 #[derive(Clone, Debug)]
-pub struct Received {
-    pub path: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Value,
+pub(crate) struct Received {
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Value,
     /// The connection it came on, counted from 1.
-    pub connection: usize,
+    pub(crate) connection: usize,
 }
 
 /// The server. It serves until the test's process ends.
-pub struct ModelServer {
+pub(crate) struct ModelServer {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -86,7 +86,7 @@ struct State {
 }
 
 impl Gate {
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         *self.0.0.lock().unwrap() = true;
         self.0.1.notify_all();
     }
@@ -100,7 +100,7 @@ impl Gate {
 
 impl Reply {
     /// An error in the form providers use.
-    pub fn error(status: u16, code: &str, message: &str) -> Self {
+    pub(crate) fn error(status: u16, code: &str, message: &str) -> Self {
         let body = json!({ "error": { "message": message, "type": "error", "code": code } });
         Self::Status(status, Vec::new(), body.to_string())
     }
@@ -109,7 +109,7 @@ impl Reply {
 impl ModelServer {
     /// Answers the first request with the first reply and so on; the last one again and again.
     /// Without any it echoes.
-    pub fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
+    pub(crate) fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
@@ -125,22 +125,22 @@ impl ModelServer {
     }
 
     /// What `baseUrl` is set to.
-    pub fn base_url(&self) -> String {
+    pub(crate) fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
     /// The requests so far.
-    pub fn requests(&self) -> Vec<Received> {
+    pub(crate) fn requests(&self) -> Vec<Received> {
         self.shared.state().received.clone()
     }
 
     /// Returns once that many requests have come.
-    pub fn wait_for_requests(&self, count: usize) {
+    pub(crate) fn wait_for_requests(&self, count: usize) {
         self.shared.wait(|state| state.received.len() >= count, "the requests did not come");
     }
 
     /// Returns once that many clients have left in the middle of a reply.
-    pub fn wait_for_leaving(&self, count: usize) {
+    pub(crate) fn wait_for_leaving(&self, count: usize) {
         self.shared.wait(|state| state.left >= count, "the client did not leave");
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hatchery_access::Caller;
+use hatchery_store::AuditEvent;
 use tokio::time::MissedTickBehavior;
 
 use crate::config::{AuthMode, Config, Secret};
@@ -52,6 +53,9 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
             runs = stopped,
             "the shared secret has changed: whoever came in by it is out"
         );
+        let what = "the shared secret or its kind has changed".to_owned();
+        let closed = u64::try_from(out.len()).unwrap_or(u64::MAX);
+        shared.supervisor.audit(AuditEvent::DoorChanged { what, closed });
     }
 }
 
