@@ -19,6 +19,7 @@ mod looking;
 #[allow(dead_code)]
 mod model_server;
 mod models;
+mod nodes;
 mod runtimes;
 mod spawn;
 mod tickets;
