@@ -31,7 +31,7 @@ use crate::settings::Settings;
 use crate::state_directory::StateDirectory;
 use crate::supervisor::Supervisor;
 use crate::tls::Tls;
-use crate::{door, http, socket, tick};
+use crate::{descriptors, door, http, socket, tick};
 
 /// How long connections may take, when the gateway ends, to read what is still to be said.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -158,6 +158,9 @@ impl Gateway {
             Lock::acquire(&state.lock()).map_err(|error| StartError::lock(&state, error))?;
         let settings = Settings::load(options.sources)?;
         let config = settings.config();
+        if options.doors == Doors::All {
+            descriptors::make_room();
+        }
         let listener = match options.doors {
             Doors::All => Some(listen(&config).await?),
             Doors::Hosted => listen(&config).await.ok(),

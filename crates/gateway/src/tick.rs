@@ -24,3 +24,41 @@ pub(crate) async fn tick(hub: Arc<Hub>) {
         hub.tell(&Audience::Everyone, event::TICK, json!({"ts": now_ms()}));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use hatchery_access::Caller;
+
+    use super::{TICK_INTERVAL, tick};
+    use crate::hub::{Hub, Joining};
+    use crate::outbox::{Content, Outbox};
+    use crate::presence::Seen;
+
+    #[tokio::test(start_paused = true)]
+    async fn everybody_hears_a_tick_every_interval() {
+        let hub = Arc::new(Hub::default());
+        let (outbox, mut waiting) = Outbox::new();
+        let joining = Joining {
+            caller: Caller::Owner,
+            by_secret: false,
+            caps: BTreeSet::new(),
+            outbox,
+            seen: Seen::default(),
+        };
+        hub.join(1, joining);
+        let ticking = tokio::spawn(tick(hub));
+        let began = tokio::time::Instant::now();
+        for count in 1..=3 {
+            let outgoing = waiting.queue.recv().await.unwrap();
+            let Content::Event(event) = outgoing.content else { panic!("{outgoing:?}") };
+            assert!(event.body.starts_with(br#"{"type":"event","event":"tick","payload":{"ts":"#));
+            assert_eq!(began.elapsed(), TICK_INTERVAL * count);
+        }
+        ticking.abort();
+    }
+}

@@ -167,7 +167,8 @@ fn guesses_are_bounded_and_the_owner_is_not_locked_out() {
 
 #[test]
 fn who_says_nothing_is_shown_out() {
-    let home = Home::with_config("", r#"{gateway: {auth: {token: "s3cret"}, handshakeTimeoutMs: 200}}"#);
+    let home =
+        Home::with_config("", r#"{gateway: {auth: {token: "s3cret"}, handshakeTimeoutMs: 200}}"#);
     let (_home, port) = listening(home);
     let mut wire = DeviceWire::open(port);
     assert_eq!(wire.hear(), Heard::Closed(1000, String::new()));

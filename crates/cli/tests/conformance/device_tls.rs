@@ -12,10 +12,8 @@ use crate::home::Home;
 
 #[test]
 fn a_certificate_of_its_own_is_made_shown_and_spoken() {
-    let home = Home::with_config(
-        "",
-        r#"{gateway: {auth: {token: "s3cret"}, tls: {enabled: true}}}"#,
-    );
+    let home =
+        Home::with_config("", r#"{gateway: {auth: {token: "s3cret"}, tls: {enabled: true}}}"#);
     let said = home.run(&["gateway", "start", "--port", "0", "--json"]);
     let port = u16::try_from(said.json()["port"].as_u64().unwrap()).unwrap();
     let file = home.state_directory().join("tls/cert.pem");

@@ -141,3 +141,87 @@ impl Framing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use bytes::Bytes;
+    use hatchery_protocol::ProtocolVersion;
+    use tokio::io::AsyncReadExt as _;
+
+    use super::{Framing, WRITE_LIMIT, write_frames};
+    use crate::outbox::{Closing, EncodedEvent, MAX_BUFFERED, Outbox, Share};
+
+    fn event(body: &'static str, targeted: bool) -> EncodedEvent {
+        EncodedEvent { body: Bytes::from_static(body.as_bytes()), targeted, droppable: false }
+    }
+
+    async fn written(version: ProtocolVersion, framing: Framing) -> Vec<u8> {
+        let (outbox, waiting) = Outbox::new();
+        outbox.speak(version);
+        outbox.put_event(event("{\"a\":1", false), Share::None).unwrap();
+        outbox.put_event(event("{\"b\":1", true), Share::None).unwrap();
+        outbox.put_event(event("{\"c\":1", false), Share::None).unwrap();
+        drop(outbox);
+        let (ours, mut theirs) = tokio::io::duplex(1024);
+        write_frames(ours, waiting, framing).await;
+        let mut bytes = Vec::new();
+        theirs.read_to_end(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    #[tokio::test]
+    async fn events_are_numbered_as_each_version_wants_it() {
+        let all = written(ProtocolVersion::V4, Framing::Lines).await;
+        let expected = "{\"a\":1,\"seq\":1}\n{\"b\":1,\"seq\":2}\n{\"c\":1,\"seq\":3}\n";
+        assert_eq!(String::from_utf8(all).unwrap(), expected);
+        let some = written(ProtocolVersion::V3, Framing::Lines).await;
+        let expected = "{\"a\":1,\"seq\":1}\n{\"b\":1}\n{\"c\":1,\"seq\":2}\n";
+        assert_eq!(String::from_utf8(some).unwrap(), expected);
+        let framed = written(ProtocolVersion::V4, Framing::WebSocket).await;
+        assert_eq!(&framed[..9], b"\x81\x0f{\"a\":1,");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_too_slowly_hears_why_it_is_ended() {
+        let (outbox, waiting) = Outbox::new();
+        let (ours, mut theirs) = tokio::io::duplex(1024);
+        let writing = tokio::spawn(write_frames(ours, waiting, Framing::WebSocket));
+        let block = Bytes::from(vec![b' '; MAX_BUFFERED / 4]);
+        // The writer has taken one block and is stuck with it.
+        outbox.put_line(block.clone(), Share::None).unwrap();
+        let mut head = [0; 10];
+        theirs.read_exact(&mut head).await.unwrap();
+        while outbox.put_line(block.clone(), Share::None).is_ok() {}
+        let mut rest = Vec::new();
+        theirs.read_to_end(&mut rest).await.unwrap();
+        writing.await.unwrap();
+        let word = b"slow consumer";
+        assert!(rest.ends_with(word), "the close frame is the last word");
+        assert_eq!(rest.len(), block.len() + 4 + word.len(), "what waited is not written");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_at_all_is_given_up() {
+        let (outbox, waiting) = Outbox::new();
+        let (ours, _theirs) = tokio::io::duplex(16);
+        let began = tokio::time::Instant::now();
+        outbox.put_line(Bytes::from_static(&[b' '; 64]), Share::None).unwrap();
+        write_frames(ours, waiting, Framing::Lines).await;
+        assert_eq!(began.elapsed(), WRITE_LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_comes_after_everything_before_it() {
+        let (outbox, waiting) = Outbox::new();
+        outbox.put_line(Bytes::from_static(b"x"), Share::None).unwrap();
+        outbox.close(Closing::new(1012, "service restart"));
+        outbox.put_line(Bytes::from_static(b"y"), Share::None).unwrap();
+        let (ours, mut theirs) = tokio::io::duplex(1024);
+        write_frames(ours, waiting, Framing::WebSocket).await;
+        let mut bytes = Vec::new();
+        theirs.read_to_end(&mut bytes).await.unwrap();
+        assert_eq!(&bytes, b"\x81\x01x\x88\x11\x03\xf4service restart");
+    }
+}

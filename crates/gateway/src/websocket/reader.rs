@@ -13,7 +13,7 @@ use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use crate::outbox::Outbox;
 
 /// How many bytes are read at a time. Every connection holds a buffer of this size.
-const READ_BUFFER: usize = 4 * 1024;
+const READ_BUFFER: usize = 2 * 1024;
 
 /// Reads messages off a connection, and answers pings.
 pub(crate) struct Messages<R> {
