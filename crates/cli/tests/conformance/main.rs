@@ -5,6 +5,7 @@
 mod acp_interop;
 mod bad_frames;
 mod bad_input;
+mod chat;
 mod crash;
 mod dependencies;
 mod device_door;
