@@ -48,6 +48,7 @@ mod tests {
             by_secret: false,
             by_own_token: false,
             caps: BTreeSet::new(),
+            commands: BTreeSet::new(),
             outbox,
             seen: Seen::default(),
         };

@@ -6,6 +6,7 @@ mod acp_interop;
 mod audit;
 mod bad_frames;
 mod bad_input;
+mod chat;
 mod crash;
 mod dependencies;
 mod device;
@@ -22,6 +23,7 @@ mod looking;
 #[allow(dead_code)]
 mod model_server;
 mod models;
+mod nodes;
 mod runtimes;
 mod spawn;
 mod tickets;
