@@ -15,8 +15,8 @@ use crate::asker::Asker;
 use crate::connection::Speaker;
 use crate::gateway::Shared;
 use crate::methods::{
-    absent, agents, approvals, chat, config, devices, gateway, health, logs, models, session_list,
-    session_look, sessions, system, tasks,
+    absent, agents, approvals, chat, chatting, config, conversations, devices, gateway, health,
+    logs, models, session_list, session_look, sessions, system, tasks, turns,
 };
 use crate::outbox::Share;
 
@@ -94,6 +94,12 @@ enum Answer {
     Raw(Bytes),
     /// By whoever was given the asker.
     Later,
+}
+
+impl From<Option<Value>> for Answer {
+    fn from(payload: Option<Value>) -> Self {
+        payload.map_or(Self::Later, Self::Now)
+    }
 }
 
 async fn answer(
@@ -199,6 +205,53 @@ async fn answer(
         }
         Method::SessionsGroupsDefaults => absent::session_group_defaults(&authorize(caller)?),
         Method::SessionsGroupsList => absent::session_groups(&authorize(caller)?),
+        Method::Agent => {
+            return Ok(turns::agent(shared, authorize(caller)?, read(params)?, asker)
+                .await?
+                .into());
+        }
+        Method::AgentWait => {
+            turns::wait(shared, &authorize(caller)?, read(params)?, asker);
+            return Ok(Answer::Later);
+        }
+        Method::ChatAbort => chatting::abort(shared, authorize(caller)?, read(params)?).await?,
+        Method::ChatHistory => chatting::history(shared, authorize(caller)?, read(params)?).await?,
+        Method::ChatInject => chatting::inject(shared, authorize(caller)?, read(params)?).await?,
+        Method::ChatSend | Method::SessionsSend => {
+            return Ok(chatting::send(shared, authorize(caller)?, read(params)?, asker)
+                .await?
+                .into());
+        }
+        Method::ChatStartup => chatting::startup(shared, authorize(caller)?, read(params)?).await?,
+        Method::Send => conversations::send(&authorize(caller)?)?,
+        Method::SessionsAbort => {
+            conversations::abort(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsCompact => {
+            conversations::compact(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsCreate => {
+            conversations::create(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsDelete => {
+            conversations::delete(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsGet => {
+            conversations::get(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsMessagesSubscribe | Method::SessionsMessagesUnsubscribe => {
+            let hear = method == Method::SessionsMessagesSubscribe;
+            let (permit, params) = (authorize(caller)?, read(params)?);
+            conversations::subscribe_messages(shared, &permit, &params, asker.connection, hear)?
+        }
+        Method::SessionsPatch => conversations::patch(shared, authorize(caller)?, params).await?,
+        Method::SessionsReset => {
+            conversations::reset(shared, authorize(caller)?, read(params)?).await?
+        }
+        Method::SessionsSubscribe | Method::SessionsUnsubscribe => {
+            let hear = method == Method::SessionsSubscribe;
+            conversations::subscribe(shared, &authorize(caller)?, asker.connection, hear)?
+        }
         Method::SessionsHistory => {
             sessions::history(shared, authorize(caller)?, read(params)?).await?
         }

@@ -71,6 +71,8 @@ pub(crate) enum Audience<'a> {
     Everyone,
     /// Whoever holds what covers this scope.
     Holding(Scope),
+    /// Of the people and programs who may read, all. A run never hears what is said elsewhere.
+    Readers,
     /// Of those who may read, whoever asked to hear of changed sessions.
     SessionChanges,
     /// Of those who may read, whoever asked for this session's messages.
@@ -205,6 +207,12 @@ impl Hub {
         })
     }
 
+    /// Whether anybody belongs to the audience.
+    pub(crate) fn has(&self, audience: &Audience<'_>) -> bool {
+        let inner = self.inner();
+        inner.members.iter().any(|(number, member)| member.belongs_to(*number, audience))
+    }
+
     /// Tells whoever belongs to the audience.
     pub(crate) fn tell(&self, audience: &Audience<'_>, event: &str, payload: Value) {
         self.send(audience, &encode(event, &payload, None, audience.reach()));
@@ -252,7 +260,7 @@ impl Hub {
 impl Audience<'_> {
     fn reach(&self) -> Reach {
         match self {
-            Self::Everyone | Self::Holding(_) => Reach::All,
+            Self::Everyone | Self::Holding(_) | Self::Readers => Reach::All,
             Self::SessionChanges | Self::MessagesOf(_) | Self::ToolsOf(_) | Self::Only(_) => {
                 Reach::Some
             }
@@ -268,6 +276,7 @@ impl Member {
         match audience {
             Audience::Everyone => true,
             Audience::Holding(scope) => holds(*scope),
+            Audience::Readers => self.caller.grant().is_none() && holds(Scope::Read),
             Audience::SessionChanges => self.all_sessions && holds(Scope::Read),
             Audience::MessagesOf(session) => self.sessions.contains(session) && holds(Scope::Read),
             Audience::ToolsOf(session) => {

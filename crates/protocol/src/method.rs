@@ -82,13 +82,20 @@ impl Needs {
 
 // Sorted by name, so that lists of methods are too.
 methods! {
+    Agent "agent" Write "Run a turn and answer twice: when it is taken on, and when it is over.";
     AgentIdentityGet "agent.identity.get" Read "How an agent presents itself.";
+    AgentWait "agent.wait" Write "Wait for the end of a turn.";
     AgentsList "agents.list" Read "The agents there are.";
     AgentsSetup "agents.setup" Read "The agents there are, and how each is set up.";
     ApprovalGet "approval.get" Approvals "One request for approval, of whatever kind.";
     ApprovalResolve "approval.resolve" Approvals "Decide a request for approval, of whatever kind.";
     ChannelsStatus "channels.status" Read "The chat channels and how they are doing.";
+    ChatAbort "chat.abort" Write "Stop the turn of a session.";
+    ChatHistory "chat.history" Read "The transcript of a session.";
+    ChatInject "chat.inject" Admin "Put a message into a transcript.";
     ChatMetadata "chat.metadata" Read "What a chat window offers: models and commands.";
+    ChatSend "chat.send" Write "Say something in a session.";
+    ChatStartup "chat.startup" Read "The transcript of a session, and what a client starts with.";
     CommandsList "commands.list" Read "The commands a chat message can be.";
     ConfigGet "config.get" Read "The settings in force, each with its origin.";
     CronList "cron.list" Read "The scheduled jobs there are.";
@@ -125,16 +132,29 @@ methods! {
     PluginApprovalResolve "plugin.approval.resolve" Approvals "Decide a request of a tool.";
     PluginApprovalWaitDecision "plugin.approval.waitDecision" Approvals "Wait for the decision on a request of a tool.";
     QuestionList "question.list" Questions "The questions of agents that wait for an answer; there are none.";
+    Send "send" Write "Send a message over a channel.";
+    SessionsAbort "sessions.abort" Write "Stop the turn of a session.";
+    SessionsCompact "sessions.compact" Admin "Leave out the older part of a transcript.";
+    SessionsCreate "sessions.create" Write "Open a session.";
+    SessionsDelete "sessions.delete" Admin "Delete a session.";
     SessionsDescribe "sessions.describe" Read "One session as lists show it.";
+    SessionsGet "sessions.get" Read "The messages of a session.";
     SessionsGroupsDefaults "sessions.groups.defaults" Write "What new sessions of a group start with; there are no groups.";
     SessionsGroupsList "sessions.groups.list" Read "The groups sessions are sorted into; there are none.";
     SessionsHistory "sessions.history" Read "What was said in a session.";
     SessionsKill "sessions.kill" Write "Stop a session's run and everything below it.";
     SessionsList "sessions.list" Read "The sessions there are.";
+    SessionsMessagesSubscribe "sessions.messages.subscribe" Read "Hear the messages of a session.";
+    SessionsMessagesUnsubscribe "sessions.messages.unsubscribe" Read "Hear them no longer.";
+    SessionsPatch "sessions.patch" Admin "Change the settings of a session.";
     SessionsPreview "sessions.preview" Read "The last of what was said in some sessions.";
+    SessionsReset "sessions.reset" Admin "Begin a session's transcript anew.";
     SessionsResolve "sessions.resolve" Read "Which session is meant.";
+    SessionsSend "sessions.send" Write "Say something in a session.";
     SessionsShow "sessions.show" Read "One session.";
     SessionsSpawn "sessions.spawn" Write "Start a sub-agent.";
+    SessionsSubscribe "sessions.subscribe" Read "Hear of changed sessions.";
+    SessionsUnsubscribe "sessions.unsubscribe" Read "Hear of them no longer.";
     Status "status" Read "How the gateway and its sessions are doing.";
     SystemPresence "system-presence" Read "Who is connected.";
     SystemInfo "system.info" Read "The machine the gateway runs on.";
@@ -157,6 +177,14 @@ pub mod event {
     pub const RUN_STATE: &str = "run.state";
     /// A run printed something.
     pub const RUN_OUTPUT: &str = "run.output";
+    /// What a turn says to people: its answer as it grows, and how it ends.
+    pub const CHAT: &str = "chat";
+    /// What a turn does: its beginning, its steps, its end.
+    pub const AGENT: &str = "agent";
+    /// A transcript has a new message.
+    pub const SESSION_MESSAGE: &str = "session.message";
+    /// A session is not what it was.
+    pub const SESSIONS_CHANGED: &str = "sessions.changed";
     /// What the client's signature has to cover; the first thing a client hears.
     pub const CONNECT_CHALLENGE: &str = "connect.challenge";
     /// Somebody wants leave to run a command.
@@ -176,6 +204,8 @@ pub mod event {
 
     /// Every event there is, by name.
     pub const ALL: &[&str] = &[
+        AGENT,
+        CHAT,
         CONNECT_CHALLENGE,
         DEVICE_PAIR_REQUESTED,
         DEVICE_PAIR_RESOLVED,
@@ -188,6 +218,8 @@ pub mod event {
         PRESENCE,
         RUN_OUTPUT,
         RUN_STATE,
+        SESSIONS_CHANGED,
+        SESSION_MESSAGE,
         SHUTDOWN,
         TICK,
     ];

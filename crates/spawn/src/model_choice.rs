@@ -1,5 +1,6 @@
 //! Which model a run asks, and whether its caller may.
 
+use hatchery_access::Caller;
 use hatchery_protocol::RuntimeKind;
 
 use crate::{AgentPolicy, Policy, ProviderModels, SpawnRefusal, SpawnRequest};
@@ -18,9 +19,6 @@ pub(crate) fn choose_model(
     settings: &AgentPolicy,
     has_harness: bool,
 ) -> Result<String, SpawnRefusal> {
-    let refuse = |model: &str, cause: String, advice: String| {
-        Err(SpawnRefusal::ModelUnusable { model: model.to_owned(), cause, advice })
-    };
     if has_harness {
         return match &request.model {
             Some(model) => refuse(
@@ -34,10 +32,32 @@ pub(crate) fn choose_model(
     let requester = request.caller.grant().and_then(|grant| policy.agents.get(grant.agent()));
     let given = requester.and_then(|requester| requester.subagent_model.as_ref());
     let model = request.model.as_ref().or(given).unwrap_or(&settings.model);
+    usable(policy, &request.caller, model, request.runtime).map(|()| model.clone())
+}
+
+/// Whether a caller may have the built-in agent ask a model, and can.
+///
+/// # Errors
+/// [`SpawnRefusal`], with what to do about it.
+pub fn check_model(policy: &Policy, caller: &Caller, model: &str) -> Result<(), SpawnRefusal> {
+    usable(policy, caller, model, RuntimeKind::Local)
+}
+
+fn refuse<T>(model: &str, cause: String, advice: String) -> Result<T, SpawnRefusal> {
+    Err(SpawnRefusal::ModelUnusable { model: model.to_owned(), cause, advice })
+}
+
+/// Whether a caller may ask a model in a runtime, and can.
+pub(crate) fn usable(
+    policy: &Policy,
+    caller: &Caller,
+    model: &str,
+    runtime: RuntimeKind,
+) -> Result<(), SpawnRefusal> {
     if model == SHELL_MODEL {
-        return match request.caller.is_of_the_owner() {
-            true => Ok(model.clone()),
-            false => Err(SpawnRefusal::ModelOfTheOwner { model: model.clone() }),
+        return match caller.is_of_the_owner() {
+            true => Ok(()),
+            false => Err(SpawnRefusal::ModelOfTheOwner { model: model.to_owned() }),
         };
     }
     let known = list(policy.models.keys());
@@ -67,8 +87,8 @@ pub(crate) fn choose_model(
         }
         ProviderModels::Only(_) | ProviderModels::Any => {}
     }
-    match request.runtime {
-        RuntimeKind::Local => Ok(model.clone()),
+    match runtime {
+        RuntimeKind::Local => Ok(()),
         runtime @ (RuntimeKind::Isolated | RuntimeKind::Acp) => refuse(
             model,
             format!("the runtime '{runtime}' cannot reach a provider yet"),

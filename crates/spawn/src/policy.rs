@@ -8,6 +8,12 @@ use hatchery_protocol::AgentId;
 /// How many accepted runs may wait for a slot before more are refused.
 pub const MAX_QUEUED_RUNS: usize = 1_000;
 
+/// How many messages may wait in one conversation behind the turn at work.
+pub const MAX_WAITING_TURNS: usize = 20;
+
+/// How many conversations may have a turn at work.
+pub const MAX_TURNS: usize = 100;
+
 /// The settings in force when a decision is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {

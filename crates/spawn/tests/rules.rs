@@ -56,6 +56,7 @@ fn request(name: &str, caller: Caller) -> SpawnRequest {
         timeout_ms: None,
         label: None,
         shutting_down: false,
+        asked: None,
     }
 }
 

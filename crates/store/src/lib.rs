@@ -6,6 +6,7 @@
 //! and never waits for the writer. This is the only crate that knows SQL, and it decides nothing.
 
 mod audit;
+mod conversations;
 mod counts;
 mod devices;
 mod entry;
@@ -14,6 +15,7 @@ mod open;
 mod project;
 mod read;
 mod schema;
+mod transcript;
 mod views;
 mod writer;
 
@@ -25,6 +27,7 @@ pub use devices::{DeviceChange, DeviceCondition, DeviceStore, KeptDevices, NoRan
 pub use entry::{Afterwards, Entry};
 pub use list::{ListedSession, SessionPage, SessionQuery};
 pub use open::{OpenError, Store};
+pub use transcript::{KeyUse, Page, Said, StoredMessage, Transcript};
 pub use views::{
     HistoryItem, InterruptedRun, Lookup, ReadError, RunView, SessionFilter, SessionView,
     StoredOutput,

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Transaction, params};
 
+use crate::conversations;
 use hatchery_protocol::{AgentId, SessionId, SessionKey, SessionKind};
 
 use crate::audit::{self, Key};
@@ -19,7 +20,7 @@ type Migration = fn(&Transaction<'_>, &Circumstances<'_>) -> rusqlite::Result<()
 
 /// The steps from an empty database to today's tables, in order. The version of a database is how
 /// many of them it has taken; a step that was ever released is never changed, only followed.
-const MIGRATIONS: &[Migration] = &[journal_and_projections, audit_chain];
+const MIGRATIONS: &[Migration] = &[journal_and_projections, audit_chain, conversations::tables];
 
 /// The version of the tables this program writes.
 pub(crate) const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;

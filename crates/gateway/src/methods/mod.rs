@@ -4,18 +4,24 @@ pub(crate) mod absent;
 pub(crate) mod agents;
 pub(crate) mod approvals;
 pub(crate) mod chat;
+pub(crate) mod chatting;
 pub(crate) mod config;
+pub(crate) mod conversation;
+pub(crate) mod conversations;
 pub(crate) mod devices;
 pub(crate) mod gateway;
 pub(crate) mod health;
+pub(crate) mod history;
 pub(crate) mod logs;
 pub(crate) mod models;
+pub(crate) mod saying;
 pub(crate) mod session_list;
 pub(crate) mod session_look;
 pub(crate) mod session_row;
 pub(crate) mod sessions;
 pub(crate) mod system;
 pub(crate) mod tasks;
+pub(crate) mod turns;
 
 use hatchery_access::{Caller, Refusal, Remedy};
 

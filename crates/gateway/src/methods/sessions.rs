@@ -40,12 +40,7 @@ fn directories(shared: &Shared, params: &SpawnParams) -> Result<Directories, Ref
     let cwd = params.cwd.as_deref().map(resolve).transpose()?;
     let caller_cwd = match &params.caller_cwd {
         Some(path) => resolve(path)?,
-        None => {
-            let workspace = shared.state_directory.workspace();
-            std::fs::create_dir_all(&workspace)
-                .map_err(|error| unavailable("NO_WORKSPACE", error))?;
-            workspace
-        }
+        None => super::conversation::workspace(shared)?,
     };
     Ok(Directories { cwd, caller_cwd })
 }
@@ -163,7 +158,7 @@ pub(super) async fn find(
 }
 
 /// Asks the store without holding up other connections.
-pub(super) async fn reading<T: Send + 'static>(
+pub(crate) async fn reading<T: Send + 'static>(
     shared: &Arc<Shared>,
     question: impl FnOnce(&Store) -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, WireError> {
