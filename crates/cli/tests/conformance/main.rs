@@ -5,6 +5,7 @@
 mod acp_interop;
 mod bad_frames;
 mod bad_input;
+mod chat;
 mod crash;
 mod dependencies;
 mod device_door;
@@ -19,6 +20,7 @@ mod looking;
 #[allow(dead_code)]
 mod model_server;
 mod models;
+mod nodes;
 mod runtimes;
 mod spawn;
 mod tickets;

@@ -56,7 +56,6 @@ pub(crate) struct Supervisor {
     pub(crate) store: Store,
     pub(crate) settings: Settings,
     launcher: Launcher,
-    pub(crate) hub: Arc<Hub>,
     pub(crate) talk: Arc<Talk>,
     /// Held while a session is opened, until that is durable.
     pub(crate) opening: tokio::sync::Mutex<()>,
@@ -112,7 +111,7 @@ impl Supervisor {
             store,
             settings,
             launcher,
-            hub: Arc::clone(&hub),
+
             talk,
             opening: tokio::sync::Mutex::default(),
             tasks: Handle::current(),
