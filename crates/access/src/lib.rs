@@ -13,6 +13,7 @@ pub mod connect;
 mod device;
 mod grant;
 mod host;
+mod node_permit;
 mod origin;
 pub mod pairing;
 mod peer;
@@ -31,6 +32,7 @@ pub use device::{
     PublicKey, VerifiedDevice, device_payload, normalized_metadata, verify_device,
 };
 pub use grant::{ChildFacts, Grant};
+pub use node_permit::{NodePermit, authorize_node};
 pub use origin::{
     AllowedOrigin, BrowserHeaders, InvalidOrigin, OriginFault, Page, check_origin, is_page_client,
 };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hatchery_access::{Caller, authorize};
+use hatchery_access::{Caller, authorize, authorize_node};
 use hatchery_protocol::{
     ErrorCode, Method, Needs, ProtocolVersion, Request, Response, Role, WireError,
 };
@@ -16,7 +16,7 @@ use crate::connection::Speaker;
 use crate::gateway::Shared;
 use crate::methods::{
     absent, agents, approvals, chat, chatting, config, conversations, devices, gateway, health,
-    logs, models, session_list, session_look, sessions, system, tasks, turns,
+    logs, models, node_side, nodes, session_list, session_look, sessions, system, tasks, turns,
 };
 use crate::outbox::Share;
 
@@ -190,6 +190,34 @@ async fn answer(
         Method::LogsTail => logs::tail(shared, &authorize(caller)?, read(params)?).await?,
         Method::ModelsAuthStatus => models::auth_status(shared, &authorize(caller)?),
         Method::ModelsList => models::list(shared, &authorize(caller)?),
+        Method::NodeDescribe => nodes::describe(shared, &authorize(caller)?, read(params)?).await?,
+        Method::NodeEvent => node_side::event(&authorize_node(caller)?, &read(params)?),
+        Method::NodeInvoke => nodes::invoke(shared, &authorize(caller)?, read(params)?).await?,
+        Method::NodeInvokeResult => {
+            let permit = authorize_node(caller)?;
+            node_side::result(shared, &permit, asker.connection, read(params)?)?
+        }
+        Method::NodeList => nodes::list(shared, &authorize(caller)?).await?,
+        Method::NodePairApprove => {
+            nodes::approve(shared, &authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
+        Method::NodePairList => nodes::pairings(shared, &authorize(caller)?).await?,
+        Method::NodePairReject => {
+            nodes::reject(shared, &authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
+        Method::NodePairRemove => {
+            nodes::remove(shared, &authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
+        Method::NodePendingAck => node_side::acknowledge(&authorize_node(caller)?, &read(params)?),
+        Method::NodePendingDrain => node_side::drain(&authorize_node(caller)?),
+        Method::NodePendingPull => node_side::pull(&authorize_node(caller)?),
+        Method::NodeRename => {
+            nodes::rename(shared, &authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
         Method::OpenclawApprovalList => absent::system_agent_approvals(&authorize(caller)?),
         Method::PluginApprovalList => approvals::list(shared, &authorize(caller)?, Kind::Plugin),
         Method::PluginApprovalRequest => {

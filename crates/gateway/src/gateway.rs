@@ -20,6 +20,7 @@ use crate::device_door::{self, Guesses, door_policy};
 use crate::error::StartError;
 use crate::gateway_key::GatewayKey;
 use crate::hub::Hub;
+use crate::invocations::Invocations;
 use crate::kept::Kept;
 use crate::launcher::Launcher;
 use crate::lobby::Lobby;
@@ -88,6 +89,8 @@ pub(crate) struct Shared {
     pub(crate) healths: Kept<HealthDepth>,
     pub(crate) key: GatewayKey,
     pub(crate) approvals: Approvals,
+    /// What nodes were asked and have not answered.
+    pub(crate) invocations: Invocations,
     /// Those who came over the network and have not yet said who they are.
     pub(crate) lobby: Arc<Lobby>,
     /// Who may guess a secret, and how often.
@@ -195,6 +198,7 @@ impl Gateway {
             healths: Kept::new(),
             key: GatewayKey::at(state.key()),
             approvals: Approvals::default(),
+            invocations: Invocations::default(),
             lobby: Arc::default(),
             guesses: Guesses::new(&config),
             tls,

@@ -46,6 +46,8 @@ struct Member {
     by_secret: bool,
     /// What the client said it can do, such as `tool-events`.
     caps: BTreeSet<String>,
+    /// What a node lets others ask of it.
+    commands: BTreeSet<String>,
     /// Whether it wants to hear of changed sessions.
     all_sessions: bool,
     /// The sessions whose messages it wants to hear.
@@ -60,8 +62,18 @@ pub(crate) struct Joining<'a> {
     pub(crate) caller: Caller,
     pub(crate) by_secret: bool,
     pub(crate) caps: BTreeSet<String>,
+    pub(crate) commands: BTreeSet<String>,
     pub(crate) outbox: Outbox,
     pub(crate) seen: Seen<'a>,
+}
+
+/// A node that is connected.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectedNode {
+    pub(crate) connection: ConnectionId,
+    pub(crate) caps: BTreeSet<String>,
+    /// What it lets others ask of it, whether or not that was approved.
+    pub(crate) commands: BTreeSet<String>,
 }
 
 /// Who is to be told.
@@ -96,12 +108,13 @@ impl Hub {
         if presence.is_some() {
             self.presence_changed.notify_one();
         }
-        let Joining { caller, by_secret, caps, outbox, seen: _ } = joining;
+        let Joining { caller, by_secret, caps, commands, outbox, seen: _ } = joining;
         let member = Member {
             caller,
             outbox,
             by_secret,
             caps,
+            commands,
             all_sessions: false,
             sessions: BTreeSet::new(),
             presence,
@@ -192,9 +205,19 @@ impl Hub {
         }
     }
 
-    /// The devices that are connected.
-    pub(crate) fn connected_devices(&self) -> BTreeSet<DeviceId> {
-        self.inner().members.values().filter_map(|member| member.caller.device().cloned()).collect()
+    /// The nodes that are connected, each by its newest connection.
+    pub(crate) fn nodes(&self) -> BTreeMap<DeviceId, ConnectedNode> {
+        let inner = self.inner();
+        let nodes = inner.members.iter().filter(|(_, member)| member.caller.role() == Role::Node);
+        let known = nodes.filter_map(|(connection, member)| {
+            let node = ConnectedNode {
+                connection: *connection,
+                caps: member.caps.clone(),
+                commands: member.commands.clone(),
+            };
+            Some((member.caller.device()?.clone(), node))
+        });
+        known.collect()
     }
 
     /// Whether somebody besides this connection may decide requests for approval. Runs may not.
@@ -205,6 +228,11 @@ impl Hub {
                 && member.caller.role() == Role::Operator
                 && member.caller.scopes().any(|held| held.covers(Scope::Approvals))
         })
+    }
+
+    /// The devices that are connected.
+    pub(crate) fn connected_devices(&self) -> BTreeSet<DeviceId> {
+        self.inner().members.values().filter_map(|member| member.caller.device().cloned()).collect()
     }
 
     /// Whether anybody belongs to the audience.

@@ -26,6 +26,7 @@ mod hello;
 mod http;
 mod hub;
 mod ids;
+mod invocations;
 mod kept;
 mod launcher;
 mod lobby;

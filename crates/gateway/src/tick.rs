@@ -47,6 +47,7 @@ mod tests {
             caller: Caller::Owner,
             by_secret: false,
             caps: BTreeSet::new(),
+            commands: BTreeSet::new(),
             outbox,
             seen: Seen::default(),
         };

@@ -126,6 +126,19 @@ methods! {
     LogsTail "logs.tail" Read "The end of the log, and what has been added to it since.";
     ModelsAuthStatus "models.authStatus" Read "Which model providers have their credentials.";
     ModelsList "models.list" Read "The models agents can use.";
+    NodeDescribe "node.describe" Read "One node.";
+    NodeEvent "node.event" Node "A node tells of something.";
+    NodeInvoke "node.invoke" Write "Ask something of a node.";
+    NodeInvokeResult "node.invoke.result" Node "A node's answer to what it was asked.";
+    NodeList "node.list" Read "The nodes there are.";
+    NodePairApprove "node.pair.approve" Pairing "Let others ask of a node what it offers.";
+    NodePairList "node.pair.list" Pairing "The nodes, and what they offer that nobody has approved.";
+    NodePairReject "node.pair.reject" Pairing "Do not let others ask of a node what it offers.";
+    NodePairRemove "node.pair.remove" Pairing "Let nobody ask anything of a node any more.";
+    NodePendingAck "node.pending.ack" Node "A node has done what was kept for it.";
+    NodePendingDrain "node.pending.drain" Node "What was kept for a node while it was away; nothing is.";
+    NodePendingPull "node.pending.pull" Node "What was kept for a node while it was away; nothing is.";
+    NodeRename "node.rename" Pairing "Give a node another name.";
     OpenclawApprovalList "openclaw.approval.list" Approvals "The requests of the system agent that wait for a decision; there are none.";
     PluginApprovalList "plugin.approval.list" Approvals "The requests of tools that wait for a decision.";
     PluginApprovalRequest "plugin.approval.request" Approvals "Ask for leave to use a tool.";
@@ -169,6 +182,8 @@ pub mod event {
     pub const DEVICE_PAIR_REQUESTED: &str = "device.pair.requested";
     /// That was decided.
     pub const DEVICE_PAIR_RESOLVED: &str = "device.pair.resolved";
+    /// Something is asked of a node.
+    pub const NODE_INVOKE_REQUEST: &str = "node.invoke.request";
     /// A node offers commands.
     pub const NODE_PAIR_REQUESTED: &str = "node.pair.requested";
     /// That was decided.
@@ -211,6 +226,7 @@ pub mod event {
         DEVICE_PAIR_RESOLVED,
         EXEC_APPROVAL_REQUESTED,
         EXEC_APPROVAL_RESOLVED,
+        NODE_INVOKE_REQUEST,
         NODE_PAIR_REQUESTED,
         NODE_PAIR_RESOLVED,
         PLUGIN_APPROVAL_REQUESTED,

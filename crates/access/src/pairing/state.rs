@@ -6,10 +6,10 @@ use hatchery_protocol::{Role, Secret};
 
 use super::pending::PENDING_TTL_MS;
 use super::{
-    Dropped, NodeRequest, PairedDevice, PairingEvent, PendingRequest, PublicKey, RequestId,
-    SETUP_CODE_TTL_MS, SetupCode, TokenHash,
+    DeviceToken, Dropped, NodeRequest, PairedDevice, PairingEvent, PendingRequest, PublicKey,
+    RequestId, SETUP_CODE_TTL_MS, SetupCode, TokenHash,
 };
-use crate::{Caller, DeviceId};
+use crate::{Caller, DeviceCaller, DeviceId};
 
 /// How many devices are let in at most.
 pub const MAX_PAIRED: usize = 10_000;
@@ -93,6 +93,25 @@ impl PairingState {
     #[must_use]
     pub fn shows(&self, caller: &Caller, device: &DeviceId) -> bool {
         super::hand::Hand::of(caller, String::new()).is_ok_and(|hand| hand.reaches(device))
+    }
+
+    /// Whether what a connection was let in with still stands: for the moment between the
+    /// decision and the list of those who are closed when it changes. A caller who was let in by a
+    /// setting alone has nothing that could have been taken, unless it was taken by name.
+    #[must_use]
+    pub fn upholds(&self, caller: &Caller, exempt: bool) -> bool {
+        let Caller::Device(DeviceCaller { device: Some(device), role, scopes, .. }) = caller else {
+            return true;
+        };
+        let record = self.devices.get(device);
+        if exempt {
+            let token = record.and_then(|record| record.tokens.get(role));
+            return token.is_none_or(DeviceToken::is_live);
+        }
+        record.is_some_and(|record| {
+            let is_open = record.live_token(*role).is_some();
+            is_open && super::within(scopes, &record.ceiling(*role)) == *scopes
+        })
     }
 
     /// How a request stands, for the device that made it.

@@ -47,8 +47,8 @@ fn nobody_approves_more_than_it_has() {
         (caller(None, &[Pairing, Write]), Comer::remote(1, &[Read]), Ok(())),
         (caller(None, &[Pairing]), Comer::remote(1, &[Admin]), Err("MISSING_SCOPE")),
         (caller(None, &[Read, Write]), Comer::remote(1, &[Read]), Err("MISSING_SCOPE")),
-        (caller(None, &[Pairing, Write]), Comer::remote(1, &[]).as_node(&[]), Err("MISSING_SCOPE")),
-        (caller(Some(2), &[Admin]), Comer::remote(1, &[]).as_node(&[]), Ok(())),
+        (caller(None, &[Pairing, Write]), Comer::remote(1, &[]).node(&[]), Err("MISSING_SCOPE")),
+        (caller(Some(2), &[Admin]), Comer::remote(1, &[]).node(&[]), Ok(())),
         (caller(Some(2), &[Admin]), Comer::remote(1, &[Admin]), Ok(())),
         (caller(Some(2), &[Pairing, Read]), Comer::remote(1, &[Read]), Err("UNKNOWN_REQUEST")),
         (caller(Some(1), &[Admin]), Comer::remote(1, &[Read]), Err("SELF_APPROVAL")),
@@ -124,7 +124,8 @@ fn rotating_never_opens_a_role_nor_widens_a_token() {
     world.paired(1, &[Read, Write]);
     world.paired(2, &[Read, Write, Pairing]);
     let secret = caller(None, &[Pairing, Read]);
-    let cases: [(Caller, u8, Option<&[Scope]>, Result<(), &str>); 8] = [
+    type Case = (Caller, u8, Option<&'static [Scope]>, Result<(), &'static str>);
+    let cases: [Case; 8] = [
         (Caller::Owner, 1, Some(&[Read]), Ok(())),
         (Caller::Owner, 1, Some(&[Admin]), Err("SCOPE_BEYOND_APPROVAL")),
         (caller(Some(3), &[Admin]), 1, Some(&[Admin]), Err("SCOPE_BEYOND_APPROVAL")),
@@ -228,6 +229,27 @@ fn what_ends_connections_says_so() {
     assert_eq!(ends(&mut world, Command::Clear(Cleared::Pending)), []);
     world.owner(revoke.clone());
     assert_eq!(ends(&mut world, revoke), [], "revoking twice is revoking once");
+}
+
+#[test]
+fn a_connection_that_was_let_in_just_before_is_found_to_stand_on_nothing() {
+    type Take = fn(&mut World) -> Command;
+    let takes: [Take; 3] = [
+        |_| Command::Revoke { device: proven(1).id, role: Role::Operator },
+        |_| Command::Remove { device: proven(1).id },
+        |world| rotate(world, 1, Some(&[]), false, false),
+    ];
+    for take in takes {
+        let mut world = World::new();
+        world.paired(1, &[Read]);
+        let admitted = world.admitted(&Comer::remote(1, &[Read]));
+        assert!(world.state.upholds(&admitted.caller, false));
+        let command = take(&mut world);
+        world.owner(command);
+        assert!(!world.state.upholds(&admitted.caller, false));
+    }
+    assert!(World::new().state.upholds(&caller(Some(1), &[Read]), true));
+    assert!(World::new().state.upholds(&caller(None, &[Read]), false));
 }
 
 #[test]

@@ -92,10 +92,10 @@ fn each_difference_has_its_reason_and_is_healed_silently_only_for_the_owner_by_a
 fn a_device_that_is_known_becomes_a_node_by_a_word_only_and_a_node_an_operator_silently() {
     let mut world = World::new();
     world.admitted(&Comer::local(1, &[Read]));
-    let pending = world.pending(&Comer::local(1, &[]).as_node(&[]));
+    let pending = world.pending(&Comer::local(1, &[]).node(&[]));
     assert_eq!(pending.reason, Reason::RoleUpgrade);
     let mut world = World::new();
-    world.admitted(&Comer::local(1, &[]).as_node(&[]));
+    world.admitted(&Comer::local(1, &[]).node(&[]));
     assert!(world.admitted(&Comer::local(1, &[Read])).silent);
 }
 

@@ -103,7 +103,7 @@ impl History {
                 remote.with_shared(missing).with_device_token(&token)
             }
         };
-        let comer = if node { comer.as_node(&["camera.snap", "system.run"]) } else { comer };
+        let comer = if node { comer.node(&["camera.snap", "system.run"]) } else { comer };
         let admission = self.world.connect(&comer);
         let events = match &admission {
             Admission::Admitted(admitted) => {

@@ -51,7 +51,7 @@ fn without_key_and_secret_nobody_is_let_in() {
 
 #[test]
 fn a_node_and_the_control_ui_need_a_key_unless_a_setting_says_otherwise() {
-    let node = Comer::local(1, &[]).keyless("node-host", "node").as_node(&[]);
+    let node = Comer::local(1, &[]).keyless("node-host", "node").node(&[]);
     assert_eq!(World::new().refused(&node).refusal.code, "DEVICE_IDENTITY_REQUIRED");
     let page = Comer {
         origin: Some("http://localhost:18789"),

@@ -9,7 +9,7 @@ use super::world::{Comer, World, caller, granted, proven};
 #[test]
 fn nothing_may_be_asked_of_a_node_until_it_is_approved() {
     let mut world = World::new();
-    let node = Comer::local(1, &[Admin]).as_node(&["camera.snap", "system.run"]);
+    let node = Comer::local(1, &[Admin]).node(&["camera.snap", "system.run"]);
     let admitted = world.admitted(&node);
     assert!(granted(&admitted).is_empty(), "a node has no scopes, whatever it asks");
     assert!(admitted.node_commands.is_empty());
@@ -29,9 +29,9 @@ fn nothing_may_be_asked_of_a_node_until_it_is_approved() {
     world.command(&caller(Some(2), &[Admin]), Command::ApproveNode { request }).unwrap();
     assert_eq!(world.admitted(&node).node_commands.len(), 2);
     // It may be asked what it offers now and what was approved.
-    let less = Comer::local(1, &[]).as_node(&["camera.snap"]);
+    let less = Comer::local(1, &[]).node(&["camera.snap"]);
     assert_eq!(world.admitted(&less).node_commands.len(), 1);
-    let other = Comer::local(1, &[]).as_node(&["camera.snap", "location.get"]);
+    let other = Comer::local(1, &[]).node(&["camera.snap", "location.get"]);
     assert_eq!(world.admitted(&other).node_commands.len(), 1);
     world.owner(Command::RemoveNode { device: proven(1).id });
     assert!(world.admitted(&node).node_commands.is_empty());
@@ -50,7 +50,7 @@ fn ordinary_commands_need_write_and_dangerous_ones_admin() {
         (&["system.run"], Caller::Owner, true),
     ] {
         let mut world = World::new();
-        world.admitted(&Comer::local(1, &[]).as_node(commands));
+        world.admitted(&Comer::local(1, &[]).node(commands));
         let request = world.state.node_requests(world.now).next().unwrap().request_id.clone();
         let result = world.command(&by, Command::ApproveNode { request });
         assert_eq!(result.is_ok(), may, "{commands:?} {by:?}");
@@ -71,7 +71,7 @@ fn what_a_node_offers_is_bounded_and_plain() {
     ] {
         let offer: Vec<&str> = offer;
         let mut world = World::new();
-        world.admitted(&Comer::local(1, &[]).as_node(&offer));
+        world.admitted(&Comer::local(1, &[]).node(&offer));
         let request = world.state.node_requests(world.now).next().unwrap();
         assert_eq!(request.commands.len(), count);
     }
@@ -80,7 +80,7 @@ fn what_a_node_offers_is_bounded_and_plain() {
 #[test]
 fn a_node_from_elsewhere_has_to_be_approved_by_an_administrator_like_any_device() {
     let mut world = World::new();
-    let node = Comer::remote(1, &[]).as_node(&["camera.snap"]);
+    let node = Comer::remote(1, &[]).node(&["camera.snap"]);
     let request = world.pending(&node).request;
     let by = caller(None, &[Pairing, Write, Read]);
     let approve = Command::Approve { request };

@@ -86,7 +86,7 @@ fn no_code_gives_everything_nor_another_role_and_only_an_administrator_makes_one
     let refusal = world.command(&caller(None, &[Pairing, Read, Write]), command).unwrap_err();
     assert_eq!(refusal.rule, "operator.admin");
     let code = issue(&mut world, &[Read]);
-    world.refused(&with_code(1, &[], &code).as_node(&[]));
+    world.refused(&with_code(1, &[], &code).node(&[]));
 }
 
 #[test]

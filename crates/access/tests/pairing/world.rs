@@ -97,7 +97,7 @@ impl Comer {
         }
     }
 
-    pub(crate) fn as_node(mut self, commands: &[&str]) -> Self {
+    pub(crate) fn node(mut self, commands: &[&str]) -> Self {
         self.params.role = Some("node".into());
         let commands: Vec<String> = commands.iter().map(|text| (*text).to_owned()).collect();
         self.params.commands = Some(commands).into();

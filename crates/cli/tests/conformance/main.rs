@@ -20,6 +20,7 @@ mod looking;
 #[allow(dead_code)]
 mod model_server;
 mod models;
+mod nodes;
 mod runtimes;
 mod spawn;
 mod tickets;

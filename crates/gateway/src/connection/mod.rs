@@ -70,6 +70,7 @@ pub(crate) async fn carry(
     };
     shared.supervisor.with_watchers(|watchers| watchers.silence(number));
     shared.hub.leave(number);
+    shared.invocations.left(number);
     if !written {
         writing.await;
     } else if tokio::time::timeout(LINGER, reading).await.is_err() {

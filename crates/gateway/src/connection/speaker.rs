@@ -1,7 +1,10 @@
 //! Somebody who was let in.
 
+use std::collections::BTreeSet;
+
 use hatchery_access::Caller;
-use hatchery_protocol::{ConnectParams, ProtocolVersion};
+use hatchery_access::pairing::MAX_NODE_COMMANDS;
+use hatchery_protocol::{ConnectParams, ProtocolVersion, Role};
 
 use crate::clock::now_ms;
 use crate::gateway::Shared;
@@ -28,6 +31,13 @@ impl Speaker {
             caller: self.caller.clone(),
             by_secret: origin.by_secret,
             caps: params.caps.as_slice().iter().take(MAX_CAPS).cloned().collect(),
+            commands: match self.caller.role() {
+                Role::Node => {
+                    let commands = params.commands.as_slice().iter();
+                    commands.take(MAX_NODE_COMMANDS).map(|command| command.trim().into()).collect()
+                }
+                Role::Operator => BTreeSet::new(),
+            },
             outbox: outbox.clone(),
             seen: Seen { client: Some(&params.client), address: origin.address, now_ms: now_ms() },
         };

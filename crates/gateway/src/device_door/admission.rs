@@ -48,8 +48,7 @@ pub(super) async fn admit(
 ) -> Result<Box<Admitted>, Farewell> {
     let config = shared.supervisor.settings.config();
     let turned_away = |refusal: Refusal| {
-        let source = crate::pairing::source(visitor.source.address);
-        shared.supervisor.note_stranger(&source, &refusal, "connect");
+        shared.supervisor.note_stranger(visitor.source.address, &refusal, "connect");
         Farewell::refused(refusal)
     };
     let allowed = &config.gateway.control_ui.allowed_origins;

@@ -31,7 +31,6 @@ use crate::connection::{
 use crate::gateway::Shared;
 use crate::lobby::PlaceInLobby;
 use crate::outbox::{Closing, Outbox};
-use crate::pairing;
 use crate::websocket::{Messages, Unreadable, upgrade};
 
 /// Answers the request to become a WebSocket, and serves what it becomes.
@@ -53,7 +52,7 @@ pub(crate) fn open(
             response
         }
         Err(refusal) => {
-            shared.supervisor.note_stranger(&pairing::source(from.ip()), &refusal, "connect");
+            shared.supervisor.note_stranger(from.ip(), &refusal, "connect");
             let text = format!("{}\n{}\n", refusal.message, refusal.remedy.as_str());
             let mut response = Response::new(Body::from(text));
             *response.status_mut() = StatusCode::FORBIDDEN;

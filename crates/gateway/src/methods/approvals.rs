@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hatchery_access::{Approvals, Permit, Refusal};
 use hatchery_protocol::{ErrorCode, Response, WireError};
+use hatchery_store::AuditEvent;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -118,7 +119,8 @@ pub(crate) fn resolve_kind(
     kind: Kind,
 ) -> Result<Value, WireError> {
     let decision = decision(params)?;
-    shared.approvals.resolve(&shared.hub, permit, &params.id, kind, decision)?;
+    let approval = shared.approvals.resolve(&shared.hub, permit, &params.id, kind, decision)?;
+    keep(shared, permit, &params.id, decision, &approval);
     Ok(json!({"ok": true}))
 }
 
@@ -133,13 +135,34 @@ pub(crate) fn resolve(
         WireError::new(ErrorCode::InvalidRequest, "invalid params: kind is required")
     })?;
     match shared.approvals.resolve(&shared.hub, permit, &params.id, kind, decision) {
-        Ok(approval) => Ok(json!({"applied": true, "approval": approval})),
+        Ok(approval) => {
+            keep(shared, permit, &params.id, decision, &approval);
+            Ok(json!({"applied": true, "approval": approval}))
+        }
         Err(refusal) if refusal.code == "APPROVAL_ALREADY_RESOLVED" => {
             let approval = shared.approvals.snapshot(permit, &params.id)?;
             Ok(json!({"applied": false, "approval": approval}))
         }
         Err(refusal) => Err(refusal.into()),
     }
+}
+
+/// Keeps a decision as evidence.
+fn keep(
+    shared: &Shared,
+    permit: &Permit<Approvals>,
+    id: &str,
+    decision: Decision,
+    approval: &Value,
+) {
+    let shown = &approval["presentation"];
+    let subject = shown["commandText"].as_str().or(shown["title"].as_str()).unwrap_or_default();
+    shared.supervisor.audit(AuditEvent::ApprovalDecided {
+        approval: id.to_owned(),
+        subject: subject.to_owned(),
+        decision: decision.as_str().to_owned(),
+        by: permit.caller().describe(),
+    });
 }
 
 fn decision(params: &ResolveParams) -> Result<Decision, WireError> {

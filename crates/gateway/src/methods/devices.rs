@@ -426,7 +426,8 @@ pub(crate) fn setup_status(
 
 /// Where a device finds this gateway, as far as the gateway knows.
 fn own_url(shared: &Shared) -> Option<String> {
-    reachable(shared.address?).map(|address| format!("ws://{address}"))
+    let scheme = if shared.tls.is_some() { "wss" } else { "ws" };
+    reachable(shared.address?).map(|address| format!("{scheme}://{address}"))
 }
 
 fn no_url() -> Refusal {

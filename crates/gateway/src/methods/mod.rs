@@ -14,6 +14,8 @@ pub(crate) mod health;
 pub(crate) mod history;
 pub(crate) mod logs;
 pub(crate) mod models;
+pub(crate) mod node_side;
+pub(crate) mod nodes;
 pub(crate) mod saying;
 pub(crate) mod session_list;
 pub(crate) mod session_look;

@@ -86,23 +86,23 @@ impl PairingService {
             admission
         };
         self.finish(opened, events(&admission).to_vec(), None).await;
-        let source = source(arrival.address);
+        let source = arrival.address;
         match &admission {
             Admission::Admitted(admitted) => {
                 let guest = Guest {
                     device: admitted.caller.device(),
                     client: &arrival.params.client.to_string(),
-                    source: &source,
+                    source,
                     method: admitted.exempt.unwrap_or(admitted.method.as_str()),
                     role: admitted.caller.role(),
                 };
                 self.supervisor.note_connect(guest, admitted.caller.scopes());
             }
             Admission::Pending(pending) => {
-                self.supervisor.note_stranger(&source, &pending.denial.refusal, "connect");
+                self.supervisor.note_stranger(source, &pending.denial.refusal, "connect");
             }
             Admission::Refused(denial) => {
-                self.supervisor.note_stranger(&source, &denial.refusal, "connect");
+                self.supervisor.note_stranger(source, &denial.refusal, "connect");
             }
         }
         admission
@@ -220,18 +220,6 @@ pub(crate) fn fresh() -> Result<FreshToken, Refusal> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| unavailable("NO_RANDOMNESS", error))?;
     Ok(FreshToken::from_random(bytes))
-}
-
-/// Whoever shares an IPv6 network of 64 bits is one source, as one machine has it to itself.
-pub(crate) fn source(address: std::net::IpAddr) -> String {
-    match address.to_canonical() {
-        std::net::IpAddr::V4(address) => address.to_string(),
-        std::net::IpAddr::V6(address) if address.is_loopback() => address.to_string(),
-        std::net::IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
-    }
 }
 
 /// What an answer says of the store where there is something to say.

@@ -1,6 +1,7 @@
 //! Evidence: what the journal keeps of those who came in, were turned away or changed something.
 //! Nothing here waits for the disk, and nothing that strangers do costs more than a count.
 
+use std::net::IpAddr;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub(crate) struct Guest<'a> {
     /// Its program, as it says itself.
     pub(crate) client: &'a str,
     /// From where.
-    pub(crate) source: &'a str,
+    pub(crate) source: IpAddr,
     /// What it was known by.
     pub(crate) method: &'a str,
     /// As what.
@@ -56,20 +57,23 @@ impl Supervisor {
     }
 
     /// Counts the refusal of somebody who was not let in.
-    pub(crate) fn note_stranger(&self, source: &str, refusal: &Refusal, subject: &str) {
-        let written = self.folding(|fold| fold.turned_away(&words(source), refusal.code));
-        log(written, source, refusal, subject);
+    pub(crate) fn note_stranger(&self, source: IpAddr, refusal: &Refusal, subject: &str) {
+        let source = source_of(source);
+        let written = self.folding(|fold| fold.turned_away(&source, refusal.code));
+        log(written, &source, refusal, subject);
     }
 
     /// Writes that somebody was let in, or counts it where that happens often.
     pub(crate) fn note_connect(&self, guest: Guest<'_>, scopes: impl Iterator<Item = Scope>) {
         let Guest { device, client, source, method, role } = guest;
-        let written = self.folding(|fold| fold.connected(device.map_or(source, DeviceId::as_str)));
+        let source = source_of(source);
+        let counted_as = device.map_or(source.as_str(), DeviceId::as_str);
+        let written = self.folding(|fold| fold.connected(counted_as));
         if written == Written::Singly {
             self.audit(AuditEvent::Connected {
                 device: device.map(ToString::to_string),
                 client: words(client),
-                source: words(source),
+                source,
                 method: words(method),
                 role: role.to_string(),
                 scopes: scopes.map(|scope| scope.to_string()).collect(),
@@ -130,4 +134,36 @@ fn log(written: Written, caller: &str, refusal: &Refusal, subject: &str) {
 /// A text from outside, cut to length and without what a terminal would obey.
 fn words(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).take(MAX_WORDS).collect()
+}
+
+/// Whoever shares an IPv6 network of 64 bits is one source, as one machine has it to itself.
+fn source_of(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) if address.is_loopback() => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::source_of;
+
+    #[test]
+    fn a_source_is_what_one_machine_has_to_itself() {
+        for (address, expected) in [
+            ("10.0.0.1", "10.0.0.1"),
+            ("::ffff:10.0.0.1", "10.0.0.1"),
+            ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2:ffff::9", "2001:db8:1:2::/64"),
+            ("::1", "::1"),
+        ] {
+            assert_eq!(source_of(address.parse().unwrap()), expected);
+        }
+    }
 }
