@@ -52,14 +52,14 @@ pub(crate) const CHAT_COMMANDS: &[ChatCommand] = &[
         category: "management",
         args: &[ChatArgument {
             name: "target",
-            description: "Which sub-agent, or all.",
+            description: "Which sub-agent, or `all`.",
             required: true,
             choices: &[],
         }],
     },
     ChatCommand {
         name: "model",
-        aliases: &[],
+        aliases: &["models"],
         description: "The model of this session, or another one for it.",
         category: "options",
         args: &[optional("model", "provider/model")],
@@ -69,7 +69,7 @@ pub(crate) const CHAT_COMMANDS: &[ChatCommand] = &[
         aliases: &[],
         description: "Begin this session anew.",
         category: "session",
-        args: &[],
+        args: &[optional("model", "The model to go on with.")],
     },
     ChatCommand {
         name: "reset",
@@ -87,7 +87,7 @@ pub(crate) const CHAT_COMMANDS: &[ChatCommand] = &[
     },
     ChatCommand {
         name: "stop",
-        aliases: &[],
+        aliases: &["abort"],
         description: "Stop what is going on in this session.",
         category: "session",
         args: &[],
@@ -116,11 +116,18 @@ pub(crate) const CHAT_COMMANDS: &[ChatCommand] = &[
     },
 ];
 
+impl ChatCommand {
+    /// The command of that name, or of that other name.
+    pub(crate) fn find(name: &str) -> Option<&'static Self> {
+        CHAT_COMMANDS.iter().find(|command| command.name == name || command.aliases.contains(&name))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::CHAT_COMMANDS;
+    use super::{CHAT_COMMANDS, ChatCommand};
 
     #[test]
     fn the_table_is_sorted_and_no_name_stands_for_two_commands() {
@@ -129,7 +136,9 @@ mod tests {
         for command in CHAT_COMMANDS {
             for name in command.aliases.iter().chain([&command.name]) {
                 assert!(seen.insert(*name), "{name}");
+                assert_eq!(ChatCommand::find(name), Some(command));
             }
         }
+        assert_eq!(ChatCommand::find("bash"), None);
     }
 }

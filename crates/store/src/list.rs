@@ -13,7 +13,7 @@ const NAMED_CHILDREN: u32 = 50;
 /// Which sessions to list, and which page of them. What is `None` leaves out nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SessionQuery {
-    /// At most so many, the last used first.
+    /// At most so many, those first that were used last.
     pub limit: u32,
     /// Without the first so many.
     pub offset: u32,
@@ -29,6 +29,8 @@ pub struct SessionQuery {
     pub spawned_by: Option<String>,
     /// Only sessions in which something happened since, in milliseconds since 1970.
     pub active_since_ms: Option<u64>,
+    /// Only sessions that are archived, or only those that are not.
+    pub archived: Option<bool>,
     /// Only sessions whose id, key or label holds this text, in whatever case.
     pub search: Option<String>,
 }
@@ -38,6 +40,8 @@ pub struct SessionQuery {
 pub struct ListedSession {
     /// The session.
     pub session: SessionView,
+    /// The key of the session it was started from.
+    pub parent_key: Option<SessionKey>,
     /// The keys of sessions started from it, the newest first and not all where there are many.
     pub children: Vec<SessionKey>,
 }
@@ -61,7 +65,13 @@ struct Conditions {
 
 impl Conditions {
     fn of(query: &SessionQuery) -> Self {
-        let mut made = Self { conditions: vec!["s.deleted_at_ms IS NULL"], ..Self::default() };
+        let mut made = Self::default();
+        made.conditions.push("s.deleted_at_ms IS NULL");
+        match query.archived {
+            None => {}
+            Some(true) => made.conditions.push("instr(s.settings, '\"archived\":true') > 0"),
+            Some(false) => made.conditions.push("instr(s.settings, '\"archived\":true') = 0"),
+        }
         if let Some(root) = &query.below {
             made.with = "WITH RECURSIVE tree (id) AS (
                 SELECT ? UNION SELECT c.id FROM sessions c JOIN tree t ON c.parent = t.id) ";
@@ -107,7 +117,7 @@ impl Conditions {
 }
 
 impl Store {
-    /// A page of the sessions that fit a filter, the last used first.
+    /// A page of the sessions that fit a filter, those first that were used last.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -117,6 +127,7 @@ impl Store {
         let total = count(&connection, query, &conditions)?;
         let sql = format!(
             "{}SELECT {SESSION_COLUMNS},
+                 (SELECT p.key FROM sessions p WHERE p.id = s.parent) AS parent_key,
                  (SELECT group_concat(c.key, ' ') FROM (
                      SELECT key FROM sessions WHERE parent = s.id AND deleted_at_ms IS NULL
                      ORDER BY rowid DESC LIMIT {NAMED_CHILDREN}) c) AS children
@@ -169,8 +180,10 @@ fn count(
 /// What [`SESSION_COLUMNS`] does not have stands behind it.
 fn listed(row: &Row<'_>) -> Result<ListedSession, ReadError> {
     let children: Option<String> = row.get("children")?;
+    let parent_key: Option<String> = row.get("parent_key")?;
     Ok(ListedSession {
         session: session_view(row)?,
+        parent_key: parent_key.map(SessionKey::new),
         children: children
             .iter()
             .flat_map(|keys| keys.split(' '))

@@ -14,7 +14,7 @@ use super::session_list::defaults;
 use super::sessions::reading;
 use crate::clock::now_ms;
 use crate::gateway::Shared;
-use crate::session_row::wire_status;
+use crate::methods::session_row::wire_status;
 
 /// How many sessions are named as those used last.
 const RECENT_SESSIONS: u32 = 5;

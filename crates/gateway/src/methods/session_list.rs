@@ -9,7 +9,7 @@ use hatchery_store::SessionQuery;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::session_row::{RowExtras, listed_row, provider_and_name};
+use super::session_row::{RowExtras, SessionRow, provider_and_name};
 use super::sessions::reading;
 use crate::clock::now_ms;
 use crate::gateway::Shared;
@@ -60,8 +60,6 @@ pub(crate) struct ListKey {
     query: SessionQuery,
     active_minutes: Option<u64>,
     extras: RowExtras,
-    /// Nothing is archived yet, so a list of archived sessions is empty.
-    only_archived: bool,
 }
 
 impl ListKey {
@@ -76,18 +74,18 @@ impl ListKey {
             label: text("label", params.label)?,
             spawned_by: text("spawnedBy", params.spawned_by)?,
             active_since_ms: None,
+            archived: match params.archived {
+                None => Some(false),
+                Some(Archived::Only(archived)) => Some(archived),
+                Some(Archived::Word(AllWord::All)) => None,
+            },
             search: text("search", params.search)?,
         };
         let extras = RowExtras {
             title: params.include_derived_titles.unwrap_or_default(),
             last_message: params.include_last_message.unwrap_or_default(),
         };
-        Ok(Self {
-            query,
-            active_minutes: params.active_minutes,
-            extras,
-            only_archived: params.archived == Some(Archived::Only(true)),
-        })
+        Ok(Self { query, active_minutes: params.active_minutes, extras })
     }
 }
 
@@ -108,7 +106,7 @@ fn invalid(cause: impl std::fmt::Display) -> WireError {
 /// The answer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Listed {
+struct Listed<'a> {
     ts: u64,
     path: String,
     count: usize,
@@ -117,10 +115,10 @@ struct Listed {
     has_more: bool,
     next_offset: Option<u64>,
     defaults: Value,
-    sessions: Vec<Value>,
+    sessions: Vec<SessionRow<'a>>,
 }
 
-/// The sessions there are, the last used first: people see all, a run its own tree.
+/// The sessions there are, those first that were used last: people see all, a run its own tree.
 pub(crate) async fn list(
     shared: &Arc<Shared>,
     permit: &Permit<Read>,
@@ -135,18 +133,14 @@ async fn make(shared: &Arc<Shared>, key: ListKey) -> Result<Bytes, WireError> {
     let policy = shared.supervisor.settings.policy();
     let path = shared.state_directory.journal().display().to_string();
     let now = now_ms();
-    let supervisor = Arc::clone(&shared.supervisor);
     let bytes = reading(shared, move |store| {
-        let ListKey { mut query, active_minutes, extras, only_archived } = key;
+        let ListKey { mut query, active_minutes, extras } = key;
         query.active_since_ms =
             active_minutes.map(|minutes| now.saturating_sub(minutes.saturating_mul(60_000)));
-        let page = if only_archived { Default::default() } else { store.list_sessions(&query)? };
+        let page = store.list_sessions(&query)?;
         let seen = u64::from(query.offset) + page.sessions.len() as u64;
         let has_more = seen < page.total;
-        let rows = page.sessions.iter().map(|listed| {
-            let activity = supervisor.activity_of(&listed.session.session_id);
-            listed_row(listed, &activity, &policy, extras)
-        });
+        let rows = page.sessions.iter().map(|listed| SessionRow::of(listed, &policy, extras));
         let listed = Listed {
             ts: now,
             path,

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use hatchery_access::{Permit, Read};
 use hatchery_protocol::{AgentId, ErrorCode, SessionId, WireError};
-use hatchery_spawn::Speaker;
-use hatchery_store::{ListedSession, Page, ReadError, Said, SessionQuery, SessionView, Store};
+use hatchery_store::{ListedSession, Page, ReadError, SessionQuery, SessionView, Store};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::session_row::{RowExtras, listed_row, shortened};
+use super::session_row::{RowExtras, SessionRow, shortened};
 use super::sessions::reading;
 use crate::clock::now_ms;
 use crate::gateway::Shared;
+use crate::talk::{role, text_of};
 
 /// How many sessions are looked into for one `sessions.preview`.
 const MAX_PREVIEWS: usize = 64;
@@ -94,10 +94,7 @@ pub(crate) async fn describe(
         last_message: params.include_last_message,
     };
     let found = reading(shared, move |store| one(store, query)).await?;
-    let row = found.as_ref().map(|listed| {
-        let activity = shared.supervisor.activity_of(&listed.session.session_id);
-        listed_row(listed, &activity, &policy, extras)
-    });
+    let row = found.as_ref().map(|listed| SessionRow::of(listed, &policy, extras));
     Ok(json!({"session": row}))
 }
 
@@ -175,9 +172,10 @@ pub(crate) async fn preview(
                 below: below.clone(),
                 ..SessionQuery::default()
             };
-            let found = one(store, query)?;
-            let said = found.map(|listed| said(store, &listed.session, items, characters));
-            let said = said.transpose()?;
+            let said = match one(store, query)? {
+                Some(listed) => Some(said(store, &listed.session, items, characters)?),
+                None => None,
+            };
             let status = match &said {
                 None => "missing",
                 Some(said) if said.is_empty() => "empty",
@@ -199,22 +197,16 @@ fn said(
     items: usize,
     characters: usize,
 ) -> Result<Vec<Value>, ReadError> {
-    let page = Page { limit: u32::try_from(items).unwrap_or(u32::MAX), offset: 0 };
-    let messages = store.transcript(session, page)?.messages;
-    let items = messages.iter().filter_map(|message| {
-        let (role, text) = match &message.said {
-            Said::Task { text, .. } => ("user", text),
-            Said::Answer { outcome, .. } => ("assistant", &outcome.tail),
-            Said::Announce { outcome, .. } => ("system", &outcome.tail),
-            Said::Added(added) => match added.speaker {
-                Speaker::User => ("user", &added.text),
-                Speaker::Assistant => ("assistant", &added.text),
-            },
-        };
-        let text = text.trim();
-        (!text.is_empty()).then(|| json!({"role": role, "text": shortened(text, characters)}))
+    let limit = u32::try_from(items).unwrap_or(u32::MAX);
+    let transcript = store.transcript(session, Page { limit, offset: 0 })?;
+    let said = transcript.messages.iter().map(|message| {
+        let text = shortened(text_of(&message.said).trim(), characters);
+        (role(&message.said), text)
     });
-    Ok(items.collect())
+    Ok(said
+        .filter(|(_, text)| !text.is_empty())
+        .map(|(role, text)| json!({"role": role, "text": text}))
+        .collect())
 }
 
 fn invalid(message: &str) -> WireError {

@@ -84,7 +84,7 @@ pub(crate) async fn list(
     Ok(answer)
 }
 
-/// A session's run as a task; a session without a run is none.
+/// A session's run as a task. A conversation is none: its turns answer somebody who is there.
 fn task(listed: &ListedSession) -> Option<Value> {
     let session = &listed.session;
     let run = session.run.as_ref().filter(|_| session.kind.is_of_a_run())?;
@@ -103,7 +103,7 @@ fn task(listed: &ListedSession) -> Option<Value> {
         "createdAt": session.created_at_ms,
         "updatedAt": session.created_at_ms,
     });
-    if let Some(parent) = &session.spawned_by {
+    if let Some(parent) = &listed.parent_key {
         task["sessionKey"] = json!(parent);
         task["ownerKey"] = json!(parent);
     }
