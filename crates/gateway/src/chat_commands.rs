@@ -46,8 +46,20 @@ pub(crate) const CHAT_COMMANDS: &[ChatCommand] = &[
         args: &[],
     },
     ChatCommand {
+        name: "kill",
+        aliases: &[],
+        description: "Stop sub-agents of this session.",
+        category: "management",
+        args: &[ChatArgument {
+            name: "target",
+            description: "Which sub-agent, or all.",
+            required: true,
+            choices: &[],
+        }],
+    },
+    ChatCommand {
         name: "model",
-        aliases: &["models"],
+        aliases: &[],
         description: "The model of this session, or another one for it.",
         category: "options",
         args: &[optional("model", "provider/model")],
@@ -57,7 +69,7 @@ pub(crate) const CHAT_COMMANDS: &[ChatCommand] = &[
         aliases: &[],
         description: "Begin this session anew.",
         category: "session",
-        args: &[optional("model", "The model to go on with.")],
+        args: &[],
     },
     ChatCommand {
         name: "reset",
@@ -75,7 +87,7 @@ pub(crate) const CHAT_COMMANDS: &[ChatCommand] = &[
     },
     ChatCommand {
         name: "stop",
-        aliases: &["abort"],
+        aliases: &[],
         description: "Stop what is going on in this session.",
         category: "session",
         args: &[],
@@ -104,19 +116,11 @@ pub(crate) const CHAT_COMMANDS: &[ChatCommand] = &[
     },
 ];
 
-impl ChatCommand {
-    /// The command of that name, or of that other name.
-    #[cfg_attr(not(test), expect(dead_code, reason = "chat messages are read with it"))]
-    pub(crate) fn find(name: &str) -> Option<&'static Self> {
-        CHAT_COMMANDS.iter().find(|command| command.name == name || command.aliases.contains(&name))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{CHAT_COMMANDS, ChatCommand};
+    use super::CHAT_COMMANDS;
 
     #[test]
     fn the_table_is_sorted_and_no_name_stands_for_two_commands() {
@@ -125,9 +129,7 @@ mod tests {
         for command in CHAT_COMMANDS {
             for name in command.aliases.iter().chain([&command.name]) {
                 assert!(seen.insert(*name), "{name}");
-                assert_eq!(ChatCommand::find(name), Some(command));
             }
         }
-        assert_eq!(ChatCommand::find("bash"), None);
     }
 }

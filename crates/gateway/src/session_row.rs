@@ -43,7 +43,7 @@ pub(crate) fn session_row(view: &SessionView, activity: &Activity) -> Value {
         let (provider, model) = run.model.split_once('/').unwrap_or(("", &run.model));
         put("modelProvider", json!(provider));
         put("model", json!(model));
-        put("status", json!(status(run.status)));
+        put("status", json!(wire_status(run.status)));
         put("startedAt", json!(run.accepted_at_ms));
         if view.kind.is_of_a_run() {
             put("spawnDepth", json!(run.depth));
@@ -64,7 +64,7 @@ pub(crate) fn session_row(view: &SessionView, activity: &Activity) -> Value {
 }
 
 /// A run's state in the words of rows.
-fn status(status: RunStatus) -> &'static str {
+pub(crate) fn wire_status(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Accepted => "queued",
         RunStatus::Starting | RunStatus::Running => "running",

@@ -13,7 +13,7 @@ const NAMED_CHILDREN: u32 = 50;
 /// Which sessions to list, and which page of them. What is `None` leaves out nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SessionQuery {
-    /// At most so many, the newest first.
+    /// At most so many, the last used first.
     pub limit: u32,
     /// Without the first so many.
     pub offset: u32,
@@ -38,8 +38,6 @@ pub struct SessionQuery {
 pub struct ListedSession {
     /// The session.
     pub session: SessionView,
-    /// The key of the session it was started from.
-    pub parent_key: Option<SessionKey>,
     /// The keys of sessions started from it, the newest first and not all where there are many.
     pub children: Vec<SessionKey>,
 }
@@ -63,7 +61,7 @@ struct Conditions {
 
 impl Conditions {
     fn of(query: &SessionQuery) -> Self {
-        let mut made = Self::default();
+        let mut made = Self { conditions: vec!["s.deleted_at_ms IS NULL"], ..Self::default() };
         if let Some(root) = &query.below {
             made.with = "WITH RECURSIVE tree (id) AS (
                 SELECT ? UNION SELECT c.id FROM sessions c JOIN tree t ON c.parent = t.id) ";
@@ -84,10 +82,8 @@ impl Conditions {
             made.add("s.parent = (SELECT p.id FROM sessions p WHERE ? IN (p.id, p.key))", parent);
         }
         if let Some(since) = query.active_since_ms {
-            made.conditions.push(
-                "max(s.created_at_ms, CASE WHEN s.run IS NULL THEN 0 ELSE coalesce(
-                     json_extract(r.outcome, '$.endedAtMs'), 9223372036854775807) END) >= ?",
-            );
+            made.conditions
+                .push("(s.updated_at_ms >= ? OR (s.run IS NOT NULL AND r.outcome IS NULL))");
             made.values.push(since.cast_signed().into());
         }
         if let Some(text) = &query.search {
@@ -106,15 +102,12 @@ impl Conditions {
     }
 
     fn wherever(&self) -> String {
-        if self.conditions.is_empty() {
-            return String::new();
-        }
         format!("WHERE {}", self.conditions.join(" AND "))
     }
 }
 
 impl Store {
-    /// A page of the sessions that fit a filter, the newest first.
+    /// A page of the sessions that fit a filter, the last used first.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -124,11 +117,10 @@ impl Store {
         let total = count(&connection, query, &conditions)?;
         let sql = format!(
             "{}SELECT {SESSION_COLUMNS},
-                 (SELECT p.key FROM sessions p WHERE p.id = s.parent) AS parent_key,
                  (SELECT group_concat(c.key, ' ') FROM (
-                     SELECT key FROM sessions WHERE parent = s.id
+                     SELECT key FROM sessions WHERE parent = s.id AND deleted_at_ms IS NULL
                      ORDER BY rowid DESC LIMIT {NAMED_CHILDREN}) c) AS children
-             {SESSION_JOINS} {} ORDER BY s.created_at_ms DESC, s.rowid DESC LIMIT ? OFFSET ?",
+             {SESSION_JOINS} {} ORDER BY s.updated_at_ms DESC, s.rowid DESC LIMIT ? OFFSET ?",
             conditions.with,
             conditions.wherever()
         );
@@ -177,10 +169,8 @@ fn count(
 /// What [`SESSION_COLUMNS`] does not have stands behind it.
 fn listed(row: &Row<'_>) -> Result<ListedSession, ReadError> {
     let children: Option<String> = row.get("children")?;
-    let parent_key: Option<String> = row.get("parent_key")?;
     Ok(ListedSession {
         session: session_view(row)?,
-        parent_key: parent_key.map(SessionKey::new),
         children: children
             .iter()
             .flat_map(|keys| keys.split(' '))

@@ -177,6 +177,16 @@ mod tests {
     }
 
     #[test]
+    fn every_command_that_is_listed_is_understood() {
+        for command in crate::chat_commands::CHAT_COMMANDS {
+            for name in command.aliases.iter().chain([&command.name]) {
+                let read = super::parse(&format!("/{name}"));
+                assert!(!matches!(read, super::ChatCommand::Unknown(_)), "{name}");
+            }
+        }
+    }
+
+    #[test]
     fn what_begins_with_a_slash_is_a_command_unless_it_is_a_path() {
         for (text, expected) in [
             ("/help", true),

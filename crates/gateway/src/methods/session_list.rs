@@ -9,7 +9,7 @@ use hatchery_store::SessionQuery;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::session_row::{RowExtras, SessionRow, provider_and_name};
+use super::session_row::{RowExtras, listed_row, provider_and_name};
 use super::sessions::reading;
 use crate::clock::now_ms;
 use crate::gateway::Shared;
@@ -108,7 +108,7 @@ fn invalid(cause: impl std::fmt::Display) -> WireError {
 /// The answer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Listed<'a> {
+struct Listed {
     ts: u64,
     path: String,
     count: usize,
@@ -117,10 +117,10 @@ struct Listed<'a> {
     has_more: bool,
     next_offset: Option<u64>,
     defaults: Value,
-    sessions: Vec<SessionRow<'a>>,
+    sessions: Vec<Value>,
 }
 
-/// The sessions there are, the newest first: people see all, a run its own tree.
+/// The sessions there are, the last used first: people see all, a run its own tree.
 pub(crate) async fn list(
     shared: &Arc<Shared>,
     permit: &Permit<Read>,
@@ -135,6 +135,7 @@ async fn make(shared: &Arc<Shared>, key: ListKey) -> Result<Bytes, WireError> {
     let policy = shared.supervisor.settings.policy();
     let path = shared.state_directory.journal().display().to_string();
     let now = now_ms();
+    let supervisor = Arc::clone(&shared.supervisor);
     let bytes = reading(shared, move |store| {
         let ListKey { mut query, active_minutes, extras, only_archived } = key;
         query.active_since_ms =
@@ -142,7 +143,10 @@ async fn make(shared: &Arc<Shared>, key: ListKey) -> Result<Bytes, WireError> {
         let page = if only_archived { Default::default() } else { store.list_sessions(&query)? };
         let seen = u64::from(query.offset) + page.sessions.len() as u64;
         let has_more = seen < page.total;
-        let rows = page.sessions.iter().map(|listed| SessionRow::of(listed, &policy, extras));
+        let rows = page.sessions.iter().map(|listed| {
+            let activity = supervisor.activity_of(&listed.session.session_id);
+            listed_row(listed, &activity, &policy, extras)
+        });
         let listed = Listed {
             ts: now,
             path,

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use hatchery_access::{Permit, Read};
 use hatchery_protocol::{AgentId, ErrorCode, SessionId, WireError};
-use hatchery_store::{ListedSession, SessionQuery, SessionView, Store};
+use hatchery_spawn::Speaker;
+use hatchery_store::{ListedSession, Page, ReadError, Said, SessionQuery, SessionView, Store};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::session_row::{RowExtras, SessionRow, shortened};
+use super::session_row::{RowExtras, listed_row, shortened};
 use super::sessions::reading;
 use crate::clock::now_ms;
 use crate::gateway::Shared;
@@ -72,10 +73,7 @@ fn horizon(permit: &Permit<Read>) -> Option<SessionId> {
 }
 
 /// The one session a query leads to.
-fn one(
-    store: &Store,
-    query: SessionQuery,
-) -> Result<Option<ListedSession>, hatchery_store::ReadError> {
+fn one(store: &Store, query: SessionQuery) -> Result<Option<ListedSession>, ReadError> {
     Ok(store.list_sessions(&SessionQuery { limit: 1, ..query })?.sessions.pop())
 }
 
@@ -96,7 +94,10 @@ pub(crate) async fn describe(
         last_message: params.include_last_message,
     };
     let found = reading(shared, move |store| one(store, query)).await?;
-    let row = found.as_ref().map(|listed| SessionRow::of(listed, &policy, extras));
+    let row = found.as_ref().map(|listed| {
+        let activity = shared.supervisor.activity_of(&listed.session.session_id);
+        listed_row(listed, &activity, &policy, extras)
+    });
     Ok(json!({"session": row}))
 }
 
@@ -174,7 +175,9 @@ pub(crate) async fn preview(
                 below: below.clone(),
                 ..SessionQuery::default()
             };
-            let said = one(store, query)?.map(|listed| said(&listed.session, items, characters));
+            let found = one(store, query)?;
+            let said = found.map(|listed| said(store, &listed.session, items, characters));
+            let said = said.transpose()?;
             let status = match &said {
                 None => "missing",
                 Some(said) if said.is_empty() => "empty",
@@ -190,19 +193,28 @@ pub(crate) async fn preview(
 }
 
 /// The last of what was said in a session, the oldest first.
-fn said(session: &SessionView, items: usize, characters: usize) -> Vec<Value> {
-    let Some(run) = &session.run else { return Vec::new() };
-    let task = hatchery_agent::command_line(&run.task);
-    let answer = run.outcome.as_ref().map(|outcome| outcome.tail.trim());
-    let said = [Some(("user", task.trim())), answer.map(|text| ("assistant", text))];
-    let mut said: Vec<Value> = said
-        .into_iter()
-        .flatten()
-        .filter(|(_, text)| !text.is_empty())
-        .map(|(role, text)| json!({"role": role, "text": shortened(text, characters)}))
-        .collect();
-    said.drain(..said.len().saturating_sub(items));
-    said
+fn said(
+    store: &Store,
+    session: &SessionView,
+    items: usize,
+    characters: usize,
+) -> Result<Vec<Value>, ReadError> {
+    let page = Page { limit: u32::try_from(items).unwrap_or(u32::MAX), offset: 0 };
+    let messages = store.transcript(session, page)?.messages;
+    let items = messages.iter().filter_map(|message| {
+        let (role, text) = match &message.said {
+            Said::Task { text, .. } => ("user", text),
+            Said::Answer { outcome, .. } => ("assistant", &outcome.tail),
+            Said::Announce { outcome, .. } => ("system", &outcome.tail),
+            Said::Added(added) => match added.speaker {
+                Speaker::User => ("user", &added.text),
+                Speaker::Assistant => ("assistant", &added.text),
+            },
+        };
+        let text = text.trim();
+        (!text.is_empty()).then(|| json!({"role": role, "text": shortened(text, characters)}))
+    });
+    Ok(items.collect())
 }
 
 fn invalid(message: &str) -> WireError {

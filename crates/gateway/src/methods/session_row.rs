@@ -1,11 +1,12 @@
 //! A session as lists show it: the wire's row, and what our own commands show besides.
 
-use hatchery_protocol::{
-    AgentId, RunId, RunStatus, RuntimeKind, SessionId, SessionKey, SessionKind, Task,
-};
+use hatchery_protocol::{RunId, RunStatus, RuntimeKind, Task};
 use hatchery_spawn::Policy;
 use hatchery_store::{ListedSession, RunView};
 use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::session_row::{Activity, session_row};
 
 /// How long a title made of a task is, in characters.
 const TITLE_CHARACTERS: usize = 60;
@@ -22,59 +23,58 @@ pub(crate) struct RowExtras {
     pub(crate) last_message: bool,
 }
 
-/// A row. Its first part is the wire's (OpenClaw protocol §3.2), the rest our own.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct SessionRow<'a> {
-    key: &'a SessionKey,
-    kind: &'static str,
-    session_id: &'a SessionId,
-    agent_id: &'a AgentId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    label: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    display_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    derived_title: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_message_preview: Option<String>,
-    is_main: bool,
-    archived: bool,
-    created_via: &'static str,
-    created_at: u64,
-    updated_at: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    spawned_by: Option<&'a SessionKey>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parent_session_key: Option<&'a SessionKey>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    child_sessions: &'a [SessionKey],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    spawn_depth: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subagent_role: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'static str>,
-    has_active_run: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    started_at: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ended_at: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    runtime_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    model_provider: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    model: Option<&'a str>,
-
-    /// What it is for, in our own words.
-    #[serde(rename = "type")]
-    purpose: SessionKind,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parent: Option<&'a SessionId>,
-    created_at_ms: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    run: Option<RowRun<'a>>,
+/// The row of a session in a list: the wire's, and what our own commands show besides.
+pub(crate) fn listed_row(
+    listed: &ListedSession,
+    activity: &Activity,
+    policy: &Policy,
+    extras: RowExtras,
+) -> Value {
+    let session = &listed.session;
+    let run = session.run.as_ref();
+    let of_a_run = session.kind.is_of_a_run();
+    let mut row = session_row(session, activity);
+    row["archived"] = json!(false);
+    row["createdVia"] = json!(if of_a_run { "spawn" } else { "operator" });
+    if !listed.children.is_empty() {
+        row["childSessions"] = json!(listed.children);
+    }
+    if let Some(run) = run.filter(|_| of_a_run) {
+        let leaf = run.depth >= policy.max_spawn_depth;
+        row["subagentRole"] = json!(if leaf { "leaf" } else { "orchestrator" });
+    }
+    if row["model"].is_null()
+        && let Some(agent) = policy.agents.get(&session.agent_id)
+    {
+        let (provider, model) = provider_and_name(&agent.model);
+        row["modelProvider"] = json!(provider);
+        row["model"] = json!(model);
+    }
+    let task = || run.map(|run| title(&run.task));
+    let said = || run.and_then(|run| last_words(&run.outcome.as_ref()?.tail, PREVIEW_CHARACTERS));
+    for (name, wanted, text) in [
+        ("derivedTitle", extras.title, session.title.clone().or_else(task)),
+        ("lastMessagePreview", extras.last_message, session.preview.clone().or_else(said)),
+    ] {
+        match text.filter(|text| wanted && !text.is_empty()) {
+            Some(text) => row[name] = json!(shortened(&text, PREVIEW_CHARACTERS)),
+            None => {
+                row.as_object_mut().map(|row| row.remove(name));
+            }
+        }
+    }
+    for (name, value) in [
+        ("id", json!(session.session_id)),
+        ("type", json!(session.kind)),
+        ("createdAtMs", json!(session.created_at_ms)),
+        ("parent", json!(session.parent)),
+        ("run", json!(run.map(RowRun::of))),
+    ] {
+        if !value.is_null() {
+            row[name] = value;
+        }
+    }
+    row
 }
 
 /// The run of a row: what it was asked and what it said are left to the details, so that a list
@@ -102,58 +102,6 @@ struct RowOutcome<'a> {
     ended_at_ms: u64,
 }
 
-impl<'a> SessionRow<'a> {
-    pub(crate) fn of(listed: &'a ListedSession, policy: &'a Policy, extras: RowExtras) -> Self {
-        let ListedSession { session, parent_key, children } = listed;
-        let run = session.run.as_ref();
-        let outcome = run.and_then(|run| run.outcome.as_ref());
-        let ended_at = outcome.map(|outcome| outcome.ended_at_ms);
-        let model = match (run, policy.agents.get(&session.agent_id)) {
-            (Some(run), _) => Some(run.model.as_str()),
-            (None, agent) => agent.map(|agent| agent.model.as_str()),
-        };
-        let (model_provider, model) = model.map(provider_and_name).unzip();
-        let label = session.label.as_deref();
-        Self {
-            key: &session.key,
-            kind: "direct",
-            session_id: &session.session_id,
-            agent_id: &session.agent_id,
-            label,
-            display_name: label,
-            derived_title: run.filter(|_| extras.title).map(|run| title(&run.task)),
-            last_message_preview: outcome
-                .filter(|_| extras.last_message)
-                .and_then(|outcome| last_words(&outcome.tail, PREVIEW_CHARACTERS)),
-            is_main: session.kind == SessionKind::Main,
-            archived: false,
-            created_via: if run.is_some() { "spawn" } else { "operator" },
-            created_at: session.created_at_ms,
-            updated_at: ended_at.unwrap_or(session.created_at_ms),
-            spawned_by: parent_key.as_ref(),
-            parent_session_key: parent_key.as_ref(),
-            child_sessions: children,
-            spawn_depth: run.map(|run| run.depth),
-            subagent_role: run.map(|run| {
-                if run.depth < policy.max_spawn_depth { "orchestrator" } else { "leaf" }
-            }),
-            status: run.map(|run| wire_status(run.status)),
-            has_active_run: run.is_some_and(|run| !run.status.is_final()),
-            started_at: run
-                .filter(|run| run.status != RunStatus::Accepted)
-                .map(|_| session.created_at_ms),
-            ended_at,
-            runtime_ms: ended_at.map(|ended| ended.saturating_sub(session.created_at_ms)),
-            model_provider,
-            model,
-            purpose: session.kind,
-            parent: session.parent.as_ref(),
-            created_at_ms: session.created_at_ms,
-            run: run.map(RowRun::of),
-        }
-    }
-}
-
 impl<'a> RowRun<'a> {
     fn of(run: &'a RunView) -> Self {
         Self {
@@ -171,18 +119,6 @@ impl<'a> RowRun<'a> {
                 ended_at_ms: outcome.ended_at_ms,
             }),
         }
-    }
-}
-
-/// A run's state in the words of the wire.
-pub(crate) fn wire_status(status: RunStatus) -> &'static str {
-    match status {
-        RunStatus::Accepted => "queued",
-        RunStatus::Starting | RunStatus::Running => "running",
-        RunStatus::Ok => "done",
-        RunStatus::Failed | RunStatus::Interrupted => "failed",
-        RunStatus::TimedOut => "timeout",
-        RunStatus::Cancelled => "killed",
     }
 }
 

@@ -87,7 +87,7 @@ pub(crate) async fn list(
 /// A session's run as a task; a session without a run is none.
 fn task(listed: &ListedSession) -> Option<Value> {
     let session = &listed.session;
-    let run = session.run.as_ref()?;
+    let run = session.run.as_ref().filter(|_| session.kind.is_of_a_run())?;
     let kind = if session.kind == SessionKind::Acp { "acp" } else { "subagent" };
     let named = session.label.clone().unwrap_or_else(|| title(&run.task));
     let mut task = json!({
@@ -103,7 +103,7 @@ fn task(listed: &ListedSession) -> Option<Value> {
         "createdAt": session.created_at_ms,
         "updatedAt": session.created_at_ms,
     });
-    if let Some(parent) = &listed.parent_key {
+    if let Some(parent) = &session.spawned_by {
         task["sessionKey"] = json!(parent);
         task["ownerKey"] = json!(parent);
     }
