@@ -12,6 +12,9 @@ pub(crate) enum Failure {
         path.display()
     )]
     NoProgram { path: PathBuf },
+    /// The words make no sense.
+    #[error("usage: hatchery-bench, or BENCH_TOKEN=… hatchery-bench wire ADDRESS:PORT")]
+    Usage,
     /// The system refused.
     #[error("{what}: {source}")]
     Io { what: &'static str, source: io::Error },

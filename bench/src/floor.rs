@@ -23,6 +23,8 @@ const APPENDED: usize = 512;
 /// The medians of what the machine needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Floors {
+    /// A byte there and back over TCP on this machine.
+    pub(crate) echo: Duration,
     /// Starting a process and waiting for its end.
     pub(crate) process: Duration,
     /// Making an append durable.
@@ -32,13 +34,19 @@ pub(crate) struct Floors {
 /// Measures the floors.
 pub(crate) async fn measure(home: &Home, table: &mut Table) -> Result<Floors, Failure> {
     let none = Against::default();
-    let echo = echoes().map_err(Failure::io("the TCP echo"))?;
-    table.time("floor: TCP echo, there and back", &echo, &none);
+    let echo = echo(table)?;
     let (process, what) = processes(home).map_err(Failure::io("the smallest program"))?;
     table.time(format!("floor: fork, exec, wait ({what})"), &process, &none);
     let sync = syncs(home).map_err(Failure::io("the synced file"))?;
     table.time(format!("floor: append {APPENDED} bytes, fdatasync"), &sync, &none);
-    Ok(Floors { process: process.p50(), sync: sync.p50() })
+    Ok(Floors { echo, process: process.p50(), sync: sync.p50() })
+}
+
+/// Measures the floor of everything that goes over TCP.
+pub(crate) fn echo(table: &mut Table) -> Result<Duration, Failure> {
+    let echo = echoes().map_err(Failure::io("the TCP echo"))?;
+    table.time("floor: TCP echo, there and back", &echo, &Against::default());
+    Ok(echo.p50())
 }
 
 fn echoes() -> std::io::Result<Samples> {

@@ -1,5 +1,6 @@
 //! A home of its own, and the gateway that runs in it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -41,6 +42,11 @@ impl Home {
         self.directory.path()
     }
 
+    /// The shared token of the gateways in this home. It is as secret as the home is lasting.
+    pub(crate) fn token(&self) -> &'static str {
+        "a token that only benches use"
+    }
+
     fn socket(&self) -> PathBuf {
         self.path().join(".local/state/hatchery/gateway.sock")
     }
@@ -54,6 +60,7 @@ impl Home {
             .env("HOME", self.path())
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("TZ", "UTC")
+            .env("HATCHERY_GATEWAY_TOKEN", self.token())
             .current_dir(self.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -93,6 +100,16 @@ pub(crate) struct Gateway {
 impl Gateway {
     pub(crate) fn pid(&self) -> u32 {
         self.process.0.id()
+    }
+
+    /// Where it listens for devices.
+    pub(crate) async fn address(&mut self) -> Result<SocketAddr, Failure> {
+        let status = self.client.call(Method::GatewayStatus).await?;
+        let address = status["address"].as_str().and_then(|address| address.parse().ok());
+        address.ok_or_else(|| Failure::Wrong {
+            what: "opening the TCP port".to_owned(),
+            how: "the gateway has none".to_owned(),
+        })
     }
 
     /// Ends it in order.

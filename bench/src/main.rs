@@ -16,12 +16,16 @@ mod samples;
 mod smallest_program;
 mod spawning;
 mod table;
+mod wire;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::failure::Failure;
+use crate::floor::Floors;
 use crate::home::{Home, program};
 use crate::table::Table;
+use crate::wire::Target;
 
 fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -31,7 +35,12 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(measure()) {
+    let measured = match Asked::read() {
+        Ok(Asked::Everything) => runtime.block_on(measure()),
+        Ok(Asked::Wire(target)) => measure_wire(&target),
+        Err(failure) => Err(failure),
+    };
+    match measured {
         Ok(table) => {
             println!("{table}");
             ExitCode::SUCCESS
@@ -41,6 +50,66 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What is to be measured.
+enum Asked {
+    /// Everything, of the program that lies beside this one.
+    Everything,
+    /// The wire alone, of a gateway that runs already: `wire ADDRESS`, its token in
+    /// `BENCH_TOKEN`.
+    Wire(Target),
+}
+
+impl Asked {
+    fn read() -> Result<Self, Failure> {
+        let words: Vec<String> = std::env::args().skip(1).collect();
+        match words.as_slice() {
+            [] => Ok(Self::Everything),
+            [wire, address] if wire == "wire" => {
+                let address = address.parse().map_err(|_| Failure::Usage)?;
+                let token = std::env::var("BENCH_TOKEN").map_err(|_| Failure::Usage)?;
+                Target::new(address, token).map(Self::Wire)
+            }
+            _ => Err(Failure::Usage),
+        }
+    }
+}
+
+/// How many sessions there are at first, and then.
+const FEW_SESSIONS: usize = 10;
+const MANY_SESSIONS: usize = 10_000;
+
+/// Measures another gateway's door, for comparison.
+fn measure_wire(target: &Target) -> Result<Table, Failure> {
+    let mut table = Table::new(load::describe());
+    let echo = floor::echo(&mut table)?;
+    say("the wire");
+    wire::open_sessions(target, FEW_SESSIONS)?;
+    wire::measure(target, echo, &mut table)?;
+    table.note(load::describe());
+    Ok(table)
+}
+
+/// Measures the door of a gateway of its own, with few sessions and with many.
+async fn measure_own_wire(
+    program: &Path,
+    floors: &Floors,
+    table: &mut Table,
+) -> Result<(), Failure> {
+    let home = Home::new(program.to_owned())?;
+    let mut gateway = home.start_gateway().await?;
+    let target = Target::new(gateway.address().await?, home.token().to_owned())?;
+    say("the wire, 10 sessions");
+    wire::open_sessions(&target, FEW_SESSIONS)?;
+    wire::measure(&target, floors.echo, table)?;
+    say("idle connections");
+    wire::idle(&target, gateway.pid(), table)?;
+    say("the wire, 10,000 sessions");
+    wire::open_sessions(&target, MANY_SESSIONS - FEW_SESSIONS)?;
+    wire::among_many(&target, floors.echo, table)?;
+    memory::now("memory with 10,000 sessions", gateway.pid(), table)?;
+    gateway.stop().await
 }
 
 /// Takes every figure in turn. Nothing is measured beside anything else.
@@ -78,6 +147,7 @@ async fn measure() -> Result<Table, Failure> {
     }
     memory::highest(gateway.pid(), &mut table)?;
     gateway.stop().await?;
+    measure_own_wire(&program, &floors, &mut table).await?;
     table.size("release binary", program.metadata().map_err(Failure::io("the program"))?.len());
     table.note(load::describe());
     Ok(table)

@@ -17,17 +17,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Measures a gateway that has nothing to do.
 pub(crate) fn idle(pid: u32, table: &mut Table) -> Result<(), Failure> {
-    until_idle(pid)?;
-    table.memory("idle memory, resident", read(pid, "status", "VmRSS:")?, Some(AIM));
+    table.memory("idle memory, resident", resident(pid)?, Some(AIM));
     table.memory("idle memory, proportional", read(pid, "smaps_rollup", "Pss:")?, None);
     Ok(())
 }
 
 /// Measures what it holds now.
 pub(crate) fn now(figure: &str, pid: u32, table: &mut Table) -> Result<(), Failure> {
-    until_idle(pid)?;
-    table.memory(figure, read(pid, "status", "VmRSS:")?, None);
+    table.memory(figure, resident(pid)?, None);
     Ok(())
+}
+
+/// What a process holds once it is idle, in bytes.
+pub(crate) fn resident(pid: u32) -> Result<u64, Failure> {
+    until_idle(pid)?;
+    read(pid, "status", "VmRSS:")
 }
 
 /// The most it ever held.

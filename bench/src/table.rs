@@ -49,6 +49,13 @@ impl Table {
         self.rows.push([figure.into(), mib(bytes), String::new(), aim, String::new()]);
     }
 
+    /// A figure in memory that is small, in bytes.
+    pub(crate) fn small_memory(&mut self, figure: impl Into<String>, bytes: u64, aim: u64) {
+        let kib = |bytes: u64| format!("{:.1} KiB", bytes as f64 / 1024.0);
+        let judged = judged(kib(aim), bytes <= aim);
+        self.rows.push([figure.into(), kib(bytes), String::new(), judged, String::new()]);
+    }
+
     /// The size of a file, in bytes.
     pub(crate) fn size(&mut self, figure: &str, bytes: u64) {
         const AIM: u64 = 20_000_000;

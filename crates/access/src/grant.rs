@@ -69,6 +69,13 @@ impl Grant {
         }
     }
 
+    /// The grant of a turn that `asker` asked for in a conversation: as that of a child, but it
+    /// stands where its asker stands. What it starts is one deeper, as if the asker had done it.
+    #[must_use]
+    pub fn for_turn(asker: &Caller, facts: ChildFacts) -> Self {
+        Self { depth: asker.depth(), ..Self::for_child(asker, facts) }
+    }
+
     /// The run whose authority this is.
     #[must_use]
     pub fn run(&self) -> &RunId {
@@ -93,7 +100,7 @@ impl Grant {
         &self.scopes
     }
 
-    /// How deep the run stands: 1 for a run the owner started.
+    /// How deep the run stands: 1 for a run the owner started, 0 for a turn.
     #[must_use]
     pub fn depth(&self) -> u32 {
         self.depth

@@ -7,14 +7,24 @@
 //! Nothing here opens a socket, reads a clock or draws an id: facts come in as arguments and
 //! decisions go out as values. Only the signing of tickets draws its own nonces.
 
+mod address;
 mod caller;
+pub mod connect;
 mod device;
 mod grant;
+mod host;
+mod node_permit;
+mod origin;
+pub mod pairing;
 mod peer;
 mod permit;
 mod refusal;
+mod secret;
+mod source;
+mod throttle;
 mod ticket;
 
+pub use address::{AddressRange, InvalidAddressRange};
 pub use caller::{Caller, DeviceCaller, DeviceId};
 pub use device::{
     DeviceFault, DeviceKey, InvalidPublicKey, MAX_PUBLIC_KEY_TEXT, MAX_SIGNATURE_SKEW_MS,
@@ -22,7 +32,19 @@ pub use device::{
     PublicKey, VerifiedDevice, device_payload, normalized_metadata, verify_device,
 };
 pub use grant::{ChildFacts, Grant};
+pub use node_permit::{NodePermit, authorize_node};
+pub use origin::{
+    AllowedOrigin, BrowserHeaders, InvalidOrigin, OriginFault, Page, check_origin, is_page_client,
+};
 pub use peer::{LocalPeer, LocalPlace, Proof, admit};
-pub use permit::{Admin, Approvals, Pairing, Permit, Read, RequiredScope, Write, authorize};
+pub use permit::{
+    Admin, Approvals, Pairing, Permit, Questions, Read, RequiredScope, Write, authorize,
+};
 pub use refusal::{Refusal, Remedy};
+pub use secret::{InvalidSecretHash, MAX_SECRET_BYTES, SecretHash, SharedSecret, UnusableSecret};
+pub use source::{ForwardingHeaders, MAX_FORWARDING_BYTES, MAX_HOPS, Source, SourceFault, locate};
+pub use throttle::{
+    Because, CIRCLE_BURST, CIRCLE_REFILL_MS, KNOWN_MS, MAX_KNOWN, MAX_TRACKED, RateLimit,
+    RetryAfter, Shown, Throttle, ThrottleSettings,
+};
 pub use ticket::{Ticket, TicketError, TicketOffice, TicketRefusal};

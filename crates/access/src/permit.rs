@@ -35,6 +35,10 @@ pub struct Pairing;
 #[derive(Clone, Copy, Debug)]
 pub struct Approvals;
 
+/// Needs [`Scope::Questions`].
+#[derive(Clone, Copy, Debug)]
+pub struct Questions;
+
 /// Needs [`Scope::Admin`].
 #[derive(Clone, Copy, Debug)]
 pub struct Admin;
@@ -53,6 +57,10 @@ impl RequiredScope for Pairing {
 
 impl RequiredScope for Approvals {
     const SCOPE: Scope = Scope::Approvals;
+}
+
+impl RequiredScope for Questions {
+    const SCOPE: Scope = Scope::Questions;
 }
 
 impl RequiredScope for Admin {

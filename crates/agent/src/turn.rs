@@ -5,8 +5,9 @@ use hatchery_sandbox::{Ending, StartError, StartFailure, Stopper, Tree};
 use tokio::sync::watch;
 use tokio::time::Duration;
 
+use crate::chat::{self, ModelFailure};
 use crate::output::carry;
-use crate::{Cancel, Host, Model, StartedCommand, Workplace, command};
+use crate::{Cancel, Conversation, Host, Model, ModelReport, StartedCommand, Workplace, command};
 
 /// How long a command may take to end once its turn is cancelled, before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
@@ -19,9 +20,11 @@ const SHORT_GRACE: Duration = Duration::from_millis(200);
 pub enum TurnEnd {
     /// With an answer, which is what was handed to the host.
     Answered {
-        /// The command's exit code: 128 + N for signal N, 127 where there is no such program,
-        /// 126 where it may not be executed. A code other than 0 is an answer too.
-        exit_code: i32,
+        /// The exit code, where a command answered: 128 + N for signal N, 127 where there is no
+        /// such program, 126 where it may not be executed. A code other than 0 is an answer too.
+        exit_code: Option<i32>,
+        /// What a model says of its answer, where a model answered.
+        report: Option<ModelReport>,
     },
     /// Because somebody cancelled it.
     Cancelled,
@@ -39,20 +42,26 @@ pub enum TurnFailure {
     /// command too.
     #[error("the keeper of the command was killed; what the command had done until then stands")]
     KeeperLost,
+    /// The model gave no answer.
+    #[error(transparent)]
+    Model(#[from] ModelFailure),
 }
 
-/// Runs one turn to its end. When this returns, no process of it is left.
+/// Runs one turn to its end. When this returns, no process and no request of it is left. `earlier`
+/// is what a model is told of the conversation before `task`; a command knows no conversation.
 ///
 /// Dropping the future kills the turn's processes without waiting for them to be gone.
 pub async fn run_turn<H: Host>(
     host: &H,
     workplace: &Workplace,
     model: &Model,
+    earlier: &Conversation,
     task: &Task,
     cancel: Cancel,
 ) -> TurnEnd {
     match model {
         Model::Shell => run_command(host, workplace, task, &cancel).await,
+        Model::Chat(model) => chat::ask(host, model, earlier, task, &cancel).await,
     }
 }
 
@@ -85,12 +94,14 @@ async fn run_command<H: Host>(
         Ending::NotStarted(ref failure) => {
             let line = cannot_run(&started.argv, failure);
             host.output(OutputStream::Stderr, line.into()).await;
-            TurnEnd::Answered { exit_code: ending.exit_code() }
+            answered(&ending)
         }
-        Ending::Exited(_) | Ending::Signalled(_) => {
-            TurnEnd::Answered { exit_code: ending.exit_code() }
-        }
+        Ending::Exited(_) | Ending::Signalled(_) => answered(&ending),
     }
+}
+
+fn answered(ending: &Ending) -> TurnEnd {
+    TurnEnd::Answered { exit_code: Some(ending.exit_code()), report: None }
 }
 
 /// Carries output and waits until the tree is gone; says too whether a cancel came before that.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use hatchery_protocol::{AgentId, RuntimeKind};
+use hatchery_store::Head;
+use jiff::Timestamp;
 
 /// Agents that hand work to sub-agents, and get the results back.
 #[derive(Debug, Parser)]
@@ -43,6 +45,14 @@ pub(crate) enum Command {
     /// Look at the settings in force
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look at devices, let them in and put them out
+    #[command(subcommand)]
+    Devices(DevicesCommand),
+    /// Show a code that lets one telephone or browser in, good for ten minutes
+    Pair(PairArgs),
+    /// See who came in and what was changed, and check that nobody has touched the record
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// The built-in agent, speaking ACP on standard input and output, for any ACP client
     Agent,
     /// Print a script that completes these commands in a shell
@@ -60,7 +70,7 @@ pub(crate) struct SpawnArgs {
     /// Where it runs: local (in the gateway), isolated (own process, no network), acp (own process)
     #[arg(long, value_name = "RUNTIME", default_value = "isolated")]
     pub(crate) runtime: RuntimeKind,
-    /// Which model it asks; builtin/shell runs the task as a command
+    /// Which model it asks, as PROVIDER/MODEL; builtin/shell runs the task as a command
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
     /// The directory it works in [default: the agent's workspace, or this directory]
@@ -78,7 +88,8 @@ pub(crate) struct SpawnArgs {
     /// Print one JSON object instead
     #[arg(long)]
     pub(crate) json: bool,
-    /// What it is to do: one word is a shell line, several are a command and its arguments
+    /// What it is to do: one word is a shell line, several are a command and its arguments; a
+    /// provider's model is told the words
     #[arg(last = true, required = true, value_name = "TASK")]
     pub(crate) task: Vec<OsString>,
 }
@@ -203,6 +214,177 @@ pub(crate) enum ConfigCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum DevicesCommand {
+    /// The devices there are, and the requests that wait
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a device in as it asks
+    Approve {
+        /// The request: its id, or the beginning of it
+        #[arg(value_name = "REQUEST", required_unless_present = "latest")]
+        request: Option<String>,
+        /// The request that came last
+        #[arg(long, conflicts_with = "request")]
+        latest: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Do not let a device in
+    Reject {
+        /// The request: its id, or the beginning of it
+        #[arg(value_name = "REQUEST")]
+        request: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget a device: its connections end, and it has to ask anew
+    Remove(DeviceArgs),
+    /// Give a device another name
+    Rename {
+        /// The device: its id, the beginning of it, or its name
+        #[arg(value_name = "DEVICE")]
+        device: String,
+        /// The name; none gives back its own
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Exchange a device's token for another
+    Rotate {
+        #[command(flatten)]
+        token: TokenArgs,
+        /// What the new token is good for, such as read or operator.read [default: as before]
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+        /// Show the new token; else the device fetches it when it connects with the shared secret
+        #[arg(long)]
+        show: bool,
+    },
+    /// Revoke a device's token: the role is closed until you approve it anew
+    Revoke(TokenArgs),
+    /// Forget every device and every request
+    Clear {
+        /// The requests alone
+        #[arg(long)]
+        pending: bool,
+        /// Yes, forget them
+        #[arg(long)]
+        yes: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Why a device is let in or not, rule by rule
+    Explain {
+        /// The request or the device: its id, or the beginning of it
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeviceArgs {
+    /// The device: its id, the beginning of it, or its name
+    #[arg(value_name = "DEVICE")]
+    pub(crate) device: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    /// The device: its id, the beginning of it, or its name
+    #[arg(value_name = "DEVICE", required_unless_present = "named")]
+    pub(crate) device: Option<String>,
+    /// The same, as an option
+    #[arg(long = "device", value_name = "DEVICE", conflicts_with = "device", hide = true)]
+    pub(crate) named: Option<String>,
+    /// The role: operator or node
+    #[arg(long, default_value = "operator", value_parser = ["operator", "node"])]
+    pub(crate) role: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl TokenArgs {
+    /// The device that is meant.
+    pub(crate) fn device(&self) -> &str {
+        self.device.as_deref().or(self.named.as_deref()).unwrap_or_default()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PairArgs {
+    /// Where the device finds the gateway [default: where it listens]
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// As what it connects: operator or node
+    #[arg(long, default_value = "operator", value_parser = ["operator", "node"])]
+    pub(crate) role: String,
+    /// What it may do at most, such as read or operator.read [default: talk with agents]
+    #[arg(long = "scope", value_name = "SCOPE")]
+    pub(crate) scopes: Vec<String>,
+    /// Return at once instead of waiting for the device
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Print JSON, and return at once
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// What happened, the newest last
+    List {
+        #[command(flatten)]
+        which: WhichEntries,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check that no entry was changed, removed, inserted or moved; needs no gateway
+    Verify {
+        /// A head noted earlier: the journal must go through it
+        #[arg(long, value_name = "HEAD")]
+        head: Option<Head>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Every entry as a line of JSON
+    Export {
+        #[command(flatten)]
+        which: WhichEntries,
+    },
+}
+
+/// Which entries of the journal are wanted.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct WhichEntries {
+    /// Since then: 2h, 3d (ago), a date, or a date and time
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    pub(crate) since: Option<Timestamp>,
+    /// Of this kind alone, such as refused, connected, pairing_changed
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<String>,
+}
+
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ListenArgs {
     /// The TCP port [default: gateway.port, 18789]
@@ -232,10 +414,31 @@ impl Arguments {
                 | GatewayCommand::Status { json }
                 | GatewayCommand::Config(ConfigCommand::Show { json, .. }),
             )
-            | Command::Config(ConfigCommand::Show { json, .. }) => *json,
+            | Command::Config(ConfigCommand::Show { json, .. })
+            | Command::Audit(AuditCommand::List { json, .. } | AuditCommand::Verify { json, .. }) => {
+                *json
+            }
+            Command::Audit(AuditCommand::Export { .. }) => true,
+            Command::Devices(command) => command.wants_json(),
+            Command::Pair(args) => args.json,
             Command::Gateway(GatewayCommand::Run { .. } | GatewayCommand::Logs { .. })
             | Command::Agent
             | Command::Completions { .. } => false,
+        }
+    }
+}
+
+impl DevicesCommand {
+    fn wants_json(&self) -> bool {
+        match self {
+            Self::Remove(args) => args.json,
+            Self::Revoke(args) | Self::Rotate { token: args, .. } => args.json,
+            Self::List { json }
+            | Self::Approve { json, .. }
+            | Self::Reject { json, .. }
+            | Self::Rename { json, .. }
+            | Self::Clear { json, .. }
+            | Self::Explain { json, .. } => *json,
         }
     }
 }
@@ -248,6 +451,25 @@ fn duration(text: &str) -> Result<Duration, InvalidDuration> {
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| InvalidDuration)?;
     parsed.try_into().map_err(|_| InvalidDuration)
 }
+
+/// A moment as people write it: so long ago, or a date with or without a time.
+fn since(text: &str) -> Result<Timestamp, InvalidMoment> {
+    if let Ok(ago) = text.parse::<jiff::Span>() {
+        let now = jiff::Zoned::now();
+        return now.checked_sub(ago.abs()).map(|then| then.timestamp()).map_err(|_| InvalidMoment);
+    }
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(moment);
+    }
+    let local: jiff::civil::DateTime = text.parse().map_err(|_| InvalidMoment)?;
+    let zone = crate::render::time_zone().clone();
+    local.to_zoned(zone).map(|then| then.timestamp()).map_err(|_| InvalidMoment)
+}
+
+/// A text that is no moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write it like 2h, 3d, 2026-01-31 or 2026-01-31T18:00")]
+struct InvalidMoment;
 
 /// A text that is no length of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -262,7 +484,7 @@ mod tests {
 
     use clap::CommandFactory;
 
-    use super::{Arguments, duration};
+    use super::{Arguments, duration, since};
 
     #[test]
     fn the_command_line_is_sound() {
@@ -276,6 +498,21 @@ mod tests {
         }
         for text in ["", "soon", "-5s", "1x"] {
             assert!(duration(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn moments_read_as_people_write_them() {
+        let now = jiff::Timestamp::now();
+        for (text, hours) in [("2h", 2), ("3d", 72), ("90m", 1)] {
+            let ago = now.duration_since(since(text).unwrap());
+            assert!((hours - 2..=hours + 2).contains(&ago.as_hours()), "{text}: {ago}");
+        }
+        for text in ["2026-01-31", "2026-01-31T18:00", "2026-01-31T18:00:00Z"] {
+            assert!(since(text).unwrap() < now, "{text}");
+        }
+        for text in ["", "soon", "2026-13-01"] {
+            assert!(since(text).is_err(), "{text:?}");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use hatchery_gateway::config::{ConfigError, EditError, NoConfigDirectory};
 use hatchery_gateway::{NoStateDirectory, StartError};
 use hatchery_protocol::WireError;
+use hatchery_store::AuditError;
 use serde_json::{Value, json};
 
 use crate::exit;
@@ -42,6 +43,12 @@ pub(crate) enum Failure {
     /// There is no place for the gateway's things.
     #[error(transparent)]
     NoStateDirectory(#[from] NoStateDirectory),
+    /// What a text names is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// The journal cannot be looked at as evidence.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// No gateway is running, and this command needs one.
     #[error("no gateway is running")]
     NotRunning,
@@ -90,6 +97,7 @@ impl Failure {
     pub(crate) fn remedy(&self) -> Option<&str> {
         match self {
             Self::Refused(error) => error.detail("remedy"),
+            Self::NotFound(_) => Some("hatchery devices list"),
             Self::NotRunning => Some("hatchery gateway start"),
             Self::Disconnected => Some("hatchery gateway logs --tail 20"),
             Self::NoTicket(_) => {

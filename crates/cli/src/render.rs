@@ -55,7 +55,7 @@ pub(crate) fn moment(ms: u64) -> String {
 /// The person's own time zone. It stands in one small file, which `TZ` names or the system has
 /// chosen; a search through all zones there are would take longer than all the rest. What is no
 /// file (`TZ=EAST-9`) is for the library to read.
-fn time_zone() -> &'static TimeZone {
+pub(crate) fn time_zone() -> &'static TimeZone {
     static ZONE: OnceLock<TimeZone> = OnceLock::new();
     ZONE.get_or_init(|| {
         let named = std::env::var("TZ").ok().filter(|zone| !zone.is_empty());

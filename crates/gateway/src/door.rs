@@ -106,7 +106,8 @@ fn describe(credentials: &UCred) -> String {
 
 async fn turn_away(mut stream: UnixStream, refusal: Refusal) {
     let response = Response::error("connect".to_owned(), WireError::from(refusal));
-    if stream.write_all(&encode(&Frame::Res(response))).await.is_err() {
+    let line = [&encode(&Frame::Res(response))[..], b"\n"].concat();
+    if stream.write_all(&line).await.is_err() {
         tracing::debug!("a refused connection was gone before its answer");
     }
 }

@@ -3,11 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 
+use hatchery_access::Refusal;
 use hatchery_store::{CommitError, OpenError, ReadError};
 
 use crate::config::ConfigError;
 use crate::lock::{Holder, LockError};
 use crate::state_directory::StateDirectory;
+use crate::tls::TlsError;
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +32,12 @@ pub enum StartError {
         "gateway.bind is 'tailnet' and no network interface has an address in 100.64.0.0/10; start Tailscale, or set gateway.bind to 'loopback'"
     )]
     NoTailnet,
+    /// The settings let strangers in where strangers can come.
+    #[error("{}; {}", .0.message, .0.remedy.as_str())]
+    Exposed(Box<Refusal>),
+    /// TLS is wanted and cannot be spoken.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The state directory cannot be used.
     #[error(
         "cannot write {path}: {source}; make it yours alone (chmod 700), or choose another place with HATCHERY_STATE_DIR"
@@ -86,7 +94,7 @@ impl StartError {
             | Self::Journal(_) => 70,
             Self::Directory { .. } | Self::Store(OpenError::Files { .. }) => 73,
             Self::AlreadyRunning(_) => 75,
-            Self::Config(_) => 78,
+            Self::Config(_) | Self::Exposed(_) | Self::Tls(_) => 78,
         }
     }
 }

@@ -25,6 +25,13 @@ pub(crate) fn draw() -> Result<(RunId, SessionId), NoRandomness> {
     Ok((RunId::new(run.to_string()), SessionId::new(session)))
 }
 
+/// What a client has to sign, new for every connection.
+pub(crate) fn nonce() -> Result<String, NoRandomness> {
+    let mut nonce = [0; 16];
+    getrandom::fill(&mut nonce)?;
+    Ok(uuid::Builder::from_random_bytes(nonce).into_uuid().to_string())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

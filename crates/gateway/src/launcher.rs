@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hatchery_agent::{Conversation, Model};
 use hatchery_protocol::RuntimeKind;
 use hatchery_runtime::{AcpDeadlines, Launch, RunSpec};
 use hatchery_sandbox::{KeeperCommand, Network};
@@ -54,8 +55,15 @@ impl Launcher {
         KeeperCommand { program: self.program.clone(), args: vec![KEEPER_WORD.into()] }
     }
 
-    /// What the runtime needs to run a run.
-    pub(crate) fn spec(&self, run: &Run, ticket: OwnedFd) -> RunSpec {
+    /// What the runtime needs to run a run. `model` is what the run's model is now, `earlier` what
+    /// was said in its session before.
+    pub(crate) fn spec(
+        &self,
+        run: &Run,
+        ticket: OwnedFd,
+        model: Option<Model>,
+        earlier: Conversation,
+    ) -> RunSpec {
         let built_in = || vec![self.program.clone().into_os_string(), AGENT_WORD.into()];
         let launch = match (run.runtime, &run.harness) {
             (RuntimeKind::Local, _) => Launch::Local,
@@ -68,12 +76,10 @@ impl Launcher {
                 network: Network::Host,
             },
         };
-        // A harness chooses its model itself, and what stands in the run is no name of one.
-        let is_harness = run.harness.is_some() && run.runtime == RuntimeKind::Acp;
-        let model = if is_harness { String::new() } else { run.model.clone() };
         RunSpec {
             agent: run.agent.clone(),
             task: run.task.clone(),
+            conversation: earlier,
             model,
             cwd: run.workspace.clone(),
             env: self.environment_of(run),

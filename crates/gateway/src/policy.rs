@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hatchery_agent::SHELL_MODEL;
 use hatchery_protocol::AgentId;
 use hatchery_spawn::{AgentPolicy, AllowAgents, Policy};
 
 use crate::config::{AgentEntry, Allowed, Config};
-
-/// The model of an agent for which none is configured: it needs no provider and no key.
-const DEFAULT_MODEL: &str = "builtin/shell";
+use crate::models::providers;
 
 /// What decisions need of the settings. The agents there are: `main`, those with an entry, and
 /// those a list allows; an id without an entry runs the built-in agent.
@@ -47,6 +46,7 @@ pub(crate) fn policy(config: &Config) -> Policy {
             .run_timeout()
             .map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
         agents,
+        models: providers(&config.models),
     }
 }
 
@@ -56,10 +56,10 @@ fn agent(config: &Config, entry: &AgentEntry) -> AgentPolicy {
     AgentPolicy {
         model: entry
             .model
-            .clone()
-            .or_else(|| defaults.model.clone())
-            .unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
-        subagent_model: entry.subagents.model.clone(),
+            .as_ref()
+            .or(defaults.model.as_ref())
+            .map_or_else(|| SHELL_MODEL.to_owned(), |choice| choice.primary.clone()),
+        subagent_model: entry.subagents.model.as_ref().map(|choice| choice.primary.clone()),
         workspace: entry.workspace.clone().or_else(|| defaults.workspace.clone()),
         harness: entry.acp_command().map(<[String]>::to_vec),
         allow_agents: match allowed {

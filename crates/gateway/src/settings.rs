@@ -32,6 +32,11 @@ impl Settings {
         Ok(Self { sources, current: Mutex::new(current) })
     }
 
+    /// The file most settings stand in, whether it is there or not.
+    pub(crate) fn path(&self) -> &Path {
+        &self.sources.hatchery_json
+    }
+
     /// The settings as they are now.
     pub(crate) fn config(&self) -> Arc<Config> {
         self.refreshed(|current| Arc::clone(&current.config))

@@ -78,6 +78,24 @@ impl StateDirectory {
         self.0.join("gateway.lock")
     }
 
+    /// The journal and what is made of it.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.0.join("hatchery.db")
+    }
+
+    /// The gateway's own key.
+    #[must_use]
+    pub fn key(&self) -> PathBuf {
+        self.0.join("gateway.key")
+    }
+
+    /// The directory of the certificate the gateway has made for itself.
+    #[must_use]
+    pub fn tls(&self) -> PathBuf {
+        self.0.join("tls")
+    }
+
     /// The log.
     #[must_use]
     pub fn log(&self) -> PathBuf {

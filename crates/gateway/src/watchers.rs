@@ -6,13 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hatchery_protocol::{
-    EventFrame, Frame, OutputChunk, OutputStream, Response, RunId, RunStatus, SessionId,
-    SpawnResult, WireError, event,
+    OutputChunk, OutputStream, Response, RunId, RunStatus, SessionId, SpawnResult, WireError, event,
 };
 use hatchery_spawn::{Outcome, Run};
 use serde_json::json;
 
-use crate::outbox::{Outbox, Share, encode};
+use crate::event::{Reach, encode};
+use crate::outbox::{Outbox, Share};
 
 /// The watchers of all live runs, and all open connections.
 #[derive(Debug, Default)]
@@ -74,10 +74,8 @@ impl Watchers {
 
     fn tell(&mut self, run: &RunId, name: &str, payload: serde_json::Value, share: &Share) {
         let Some(watchers) = self.by_run.get_mut(run) else { return };
-        let frame =
-            Frame::Event(EventFrame { event: name.to_owned(), payload: Some(payload), seq: None });
-        let line = encode(&frame);
-        watchers.retain(|watcher| watcher.outbox.put_line(line.clone(), share.clone()).is_ok());
+        let event = encode(name, &payload, None, Reach::Some);
+        watchers.retain(|watcher| watcher.outbox.put_event(event.clone(), share.clone()).is_ok());
     }
 
     /// Gives a run's watchers its end, each as the answer to its own request.
@@ -113,14 +111,10 @@ impl Watchers {
 
     /// Tells every connection that the gateway is about to end.
     pub(crate) fn shutdown(&mut self) {
-        let frame = Frame::Event(EventFrame {
-            event: event::SHUTDOWN.to_owned(),
-            payload: Some(json!({"reason": "gateway stopping"})),
-            seq: None,
-        });
-        let line = encode(&frame);
+        let payload = json!({"reason": "gateway stopping"});
+        let event = encode(event::SHUTDOWN, &payload, None, Reach::All);
         for outbox in self.connections.values().flatten() {
-            if outbox.put_line(line.clone(), Share::None).is_err() {
+            if outbox.put_event(event.clone(), Share::None).is_err() {
                 tracing::debug!("a connection was gone before the word of the end");
             }
         }

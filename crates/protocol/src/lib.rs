@@ -16,6 +16,7 @@ mod run;
 mod scope;
 mod secret;
 mod session;
+mod session_key;
 mod spawn;
 mod task;
 
@@ -33,6 +34,7 @@ pub use output::{OutputChunk, OutputStream};
 pub use run::{RunId, RunStatus, RuntimeKind, UnknownRuntime};
 pub use scope::{Role, Scope};
 pub use secret::{OptionalList, Secret};
-pub use session::{SessionId, SessionKey, SessionKind};
+pub use session::{SessionId, SessionKind};
+pub use session_key::{InvalidSessionKey, MAX_SESSION_KEY, SessionKey};
 pub use spawn::{SpawnAccepted, SpawnParams, SpawnResult};
 pub use task::{InvalidTask, Task};

@@ -1,10 +1,8 @@
-//! Sessions: the id people type and the key machines use.
+//! Sessions: the id people type, and what a session is for.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-
-use crate::AgentId;
 
 /// The id of a session as people type it: `sess_` and a short unique rest. Any unambiguous
 /// prefix is accepted where a session is asked for.
@@ -38,46 +36,9 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// The key of a session as machines use it, in OpenClaw's grammar (protocol §6.1).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SessionKey(String);
-
-impl SessionKey {
-    /// Takes a key that was made elsewhere, as the journal's are.
-    #[must_use]
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The main session of an agent: `agent:<id>:main`.
-    #[must_use]
-    pub fn main(agent: &AgentId) -> Self {
-        Self(format!("agent:{agent}:main"))
-    }
-
-    /// The session of a sub-agent: `agent:<id>:subagent:<unique>`, or `…:acp:<unique>`.
-    #[must_use]
-    pub fn child(agent: &AgentId, kind: SessionKind, unique: &str) -> Self {
-        Self(format!("agent:{agent}:{kind}:{unique}"))
-    }
-
-    /// The key as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for SessionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// What a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum SessionKind {
     /// An agent's own session, where its person talks to it.
     Main,
@@ -85,6 +46,24 @@ pub enum SessionKind {
     Subagent,
     /// An agent over ACP.
     Acp,
+    /// An editor that talks ACP to us.
+    AcpBridge,
+    /// A conversation opened from a dashboard.
+    Dashboard,
+    /// A conversation with one peer on a channel.
+    Direct,
+    /// A conversation with several people on a channel.
+    Group,
+    /// The runs of a schedule.
+    Cron,
+    /// The runs of a hook.
+    Hook,
+    /// A node's session.
+    Node,
+    /// A session somebody gave a name of their own.
+    Explicit,
+    /// Anything else that is a key.
+    Other,
 }
 
 impl SessionKind {
@@ -95,7 +74,22 @@ impl SessionKind {
             Self::Main => "main",
             Self::Subagent => "subagent",
             Self::Acp => "acp",
+            Self::AcpBridge => "acp-bridge",
+            Self::Dashboard => "dashboard",
+            Self::Direct => "direct",
+            Self::Group => "group",
+            Self::Cron => "cron",
+            Self::Hook => "hook",
+            Self::Node => "node",
+            Self::Explicit => "explicit",
+            Self::Other => "other",
         }
+    }
+
+    /// Whether such sessions are opened for a run, by the supervisor alone.
+    #[must_use]
+    pub fn is_of_a_run(self) -> bool {
+        matches!(self, Self::Subagent | Self::Acp)
     }
 }
 

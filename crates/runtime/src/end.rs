@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hatchery_agent::{TurnFailure, UnknownModel};
+use hatchery_agent::{ModelFailure, ModelReport, TurnFailure};
 use hatchery_sandbox::StartError;
 use tokio::time::Duration;
 
@@ -13,6 +13,8 @@ pub enum RunEnd {
     Answered {
         /// The exit code, where the answer is what a command printed.
         exit_code: Option<i32>,
+        /// What a model of ours says of its answer. Other agents keep that to themselves.
+        report: Option<ModelReport>,
     },
     /// Because somebody cancelled it.
     Cancelled,
@@ -45,9 +47,20 @@ impl fmt::Display for Step {
 /// empty where it wrote nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum RunFailure {
-    /// The built-in agent has no such model.
+    /// The model gave no answer.
     #[error(transparent)]
-    UnknownModel(#[from] UnknownModel),
+    Model(#[from] ModelFailure),
+    /// The model is a provider's, and the agent's process cannot reach one.
+    #[error(
+        "the model `{model}` is asked over the network, and an agent in a process of its own has neither network nor key; use --runtime local"
+    )]
+    NoProviderHere {
+        /// The model.
+        model: String,
+    },
+    /// The run's agent is the built-in one, and nobody said which model it asks.
+    #[error("the run has no model; set agents.defaults.model")]
+    NoModel,
     /// The run's process tree could not be started.
     #[error(transparent)]
     NotStarted(#[from] StartError),
@@ -160,6 +173,7 @@ impl From<TurnFailure> for RunFailure {
         match failure {
             TurnFailure::NotStarted(error) => Self::NotStarted(error),
             TurnFailure::KeeperLost => Self::KeeperLost,
+            TurnFailure::Model(failure) => Self::Model(failure),
         }
     }
 }

@@ -34,10 +34,11 @@ pub(crate) async fn run<O: Observer>(
     observer: &O,
     cancel: Cancel,
 ) -> RunEnd {
-    let model: Model = match spec.model.parse() {
-        Ok(model) => model,
-        Err(unknown) => return RunEnd::Failed(RunFailure::UnknownModel(unknown)),
-    };
+    let Some(model) = spec.model else { return RunEnd::Failed(RunFailure::NoModel) };
+    // A command tells when it has started. A question has no process to tell of.
+    if let Model::Chat(_) = model {
+        observer.started(None).await;
+    }
     let workplace = Workplace {
         keeper,
         cwd: spec.cwd,
@@ -46,8 +47,8 @@ pub(crate) async fn run<O: Observer>(
         network: Network::Host,
     };
     let host = LocalHost { observer, started: AtomicBool::new(false) };
-    match run_turn(&host, &workplace, &model, &spec.task, cancel).await {
-        TurnEnd::Answered { exit_code } => RunEnd::Answered { exit_code: Some(exit_code) },
+    match run_turn(&host, &workplace, &model, &spec.conversation, &spec.task, cancel).await {
+        TurnEnd::Answered { exit_code, report } => RunEnd::Answered { exit_code, report },
         TurnEnd::Cancelled => RunEnd::Cancelled,
         TurnEnd::Failed(failure) => RunEnd::Failed(failure.into()),
     }

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hatchery_agent::{Conversation, Model};
 use hatchery_protocol::{AgentId, Task};
 use hatchery_sandbox::Network;
 use tokio::time::Duration;
@@ -19,8 +20,10 @@ pub struct RunSpec {
     pub agent: AgentId,
     /// What it is asked to do.
     pub task: Task,
-    /// The model the built-in agent asks. Another agent has its own idea of models.
-    pub model: String,
+    /// What was said before the task. Only the built-in agent in this process takes it.
+    pub conversation: Conversation,
+    /// The model the built-in agent asks; none for an agent that has its own idea of models.
+    pub model: Option<Model>,
     /// The directory the run works in: absolute, and existing.
     pub cwd: PathBuf,
     /// The whole environment of the run's processes. The ticket's variable is added where there

@@ -3,12 +3,13 @@
 use hatchery_access::Caller;
 use hatchery_protocol::{AgentId, RuntimeKind, SessionId, SessionKey, SessionKind};
 
-use crate::policy::MAX_QUEUED_RUNS;
+use crate::model_choice::{choose_model, usable};
+use crate::policy::{MAX_QUEUED_RUNS, MAX_TURNS, MAX_WAITING_TURNS};
 use crate::refusal::AllowList;
-use crate::{AgentPolicy, AllowAgents, Ancestor, Policy, Run, SpawnRefusal, SpawnRequest, State};
-
-/// The model of an agent that has no provider: it runs the task as a command.
-const SHELL_MODEL: &str = "builtin/shell";
+use crate::{
+    AgentPolicy, AllowAgents, Ancestor, Asked, Policy, Run, SpawnRefusal, SpawnRequest, State,
+    TurnRequest,
+};
 
 /// Turns a request into the run it asks for, or refuses it.
 pub(crate) fn admit(
@@ -32,6 +33,14 @@ pub(crate) fn admit(
     let model = choose_model(policy, request, settings, harness.is_some())?;
     let workspace = choose_workspace(request, settings)?;
     let lineage = lineage(state, &request.caller)?;
+    let conversation = match (lineage.first(), &request.asked) {
+        (Some(parent), _) if parent.turn => Some(parent.session.clone()),
+        (Some(parent), _) => {
+            state.get(&parent.run).and_then(|above| above.run.conversation.clone())
+        }
+        (None, Some((session, _))) => Some(session.clone()),
+        (None, None) => None,
+    };
     let kind = match request.runtime {
         RuntimeKind::Acp => SessionKind::Acp,
         RuntimeKind::Local | RuntimeKind::Isolated => SessionKind::Subagent,
@@ -41,7 +50,11 @@ pub(crate) fn admit(
         session: request.session.clone(),
         session_key: SessionKey::child(&agent, kind, request.run.as_str()),
         kind,
-        requester: lineage.first().map_or_else(SessionId::main, |parent| parent.session.clone()),
+        requester: match (lineage.first(), &conversation) {
+            (Some(parent), _) => parent.session.clone(),
+            (None, Some(session)) => session.clone(),
+            (None, None) => SessionId::main(),
+        },
         lineage,
         agent,
         runtime: request.runtime,
@@ -56,6 +69,54 @@ pub(crate) fn admit(
             None => policy.run_timeout_ms,
         },
         accepted_at_ms: now_ms,
+        conversation,
+        asked: request.asked.as_ref().map(|(_, asked)| asked.clone()),
+    })
+}
+
+/// Turns a message into the turn that answers it, or refuses it.
+pub(crate) fn admit_turn(
+    state: &State,
+    policy: &Policy,
+    request: &TurnRequest,
+    now_ms: u64,
+) -> Result<Run, SpawnRefusal> {
+    if request.caller.grant().is_some() {
+        return Err(SpawnRefusal::TurnByRun);
+    }
+    if request.kind.is_of_a_run() {
+        return Err(SpawnRefusal::NoConversation(request.session_key.clone()));
+    }
+    let Some(settings) = policy.agents.get(&request.agent) else {
+        let known = policy.agents.keys().cloned().collect();
+        let agent = request.agent.clone();
+        return Err(SpawnRefusal::AgentNotAllowed { agent, list: AllowList::Acp, known });
+    };
+    match state.turns_of(&request.session).count() {
+        0 if state.conversations() >= MAX_TURNS => return Err(SpawnRefusal::TooManyTurns),
+        waiting if waiting > MAX_WAITING_TURNS => return Err(SpawnRefusal::TooManyMessages),
+        _ => {}
+    }
+    let model = request.model.as_ref().unwrap_or(&settings.model);
+    usable(policy, &request.caller, model, RuntimeKind::Local)?;
+    Ok(Run {
+        id: request.run.clone(),
+        session: request.session.clone(),
+        session_key: request.session_key.clone(),
+        kind: request.kind,
+        requester: request.session.clone(),
+        lineage: Vec::new(),
+        agent: request.agent.clone(),
+        runtime: RuntimeKind::Local,
+        model: model.clone(),
+        harness: None,
+        task: request.task.clone(),
+        workspace: settings.workspace.as_ref().unwrap_or(&request.caller_cwd).clone(),
+        label: None,
+        timeout_ms: request.timeout_ms.filter(|limit| *limit > 0),
+        accepted_at_ms: now_ms,
+        conversation: Some(request.session.clone()),
+        asked: Some(Asked { key: request.key.clone(), turn: true }),
     })
 }
 
@@ -162,31 +223,6 @@ fn check_sessions(
     Ok(())
 }
 
-fn choose_model(
-    policy: &Policy,
-    request: &SpawnRequest,
-    settings: &AgentPolicy,
-    has_harness: bool,
-) -> Result<String, SpawnRefusal> {
-    let refuse =
-        |model: &str, cause| Err(SpawnRefusal::ModelUnusable { model: model.to_owned(), cause });
-    match (&request.model, has_harness) {
-        (Some(model), true) => refuse(model, "the agent's own command chooses its model"),
-        (None, true) => Ok("harness".to_owned()),
-        (asked, false) => {
-            let requester =
-                request.caller.grant().and_then(|grant| policy.agents.get(grant.agent()));
-            let given = requester.and_then(|requester| requester.subagent_model.as_ref());
-            let model = asked.as_ref().or(given).unwrap_or(&settings.model);
-            if model == SHELL_MODEL {
-                Ok(model.clone())
-            } else {
-                refuse(model, "the built-in agent has builtin/shell and no other model yet")
-            }
-        }
-    }
-}
-
 fn choose_workspace(
     request: &SpawnRequest,
     settings: &AgentPolicy,
@@ -212,8 +248,11 @@ fn lineage(state: &State, caller: &Caller) -> Result<Vec<Ancestor>, SpawnRefusal
         .get(grant.run())
         .filter(|live| live.stopping.is_none())
         .ok_or_else(|| SpawnRefusal::CallerEnding(grant.run().clone()))?;
-    let mut lineage =
-        vec![Ancestor { run: parent.run.id.clone(), session: parent.run.session.clone() }];
+    let mut lineage = vec![Ancestor {
+        run: parent.run.id.clone(),
+        session: parent.run.session.clone(),
+        turn: parent.run.is_turn(),
+    }];
     lineage.extend(parent.run.lineage.iter().cloned());
     Ok(lineage)
 }

@@ -25,6 +25,11 @@ pub fn effects(event: &Event) -> Option<Effect> {
         Event::RunAccepted { .. }
         | Event::RunRunning { .. }
         | Event::RunAnnounced { .. }
+        | Event::SessionOpened { .. }
+        | Event::SessionPatched { .. }
+        | Event::SessionReset { .. }
+        | Event::SessionDeleted { .. }
+        | Event::MessageAdded { .. }
         | Event::Refused { .. } => None,
     }
 }

@@ -1,6 +1,6 @@
 //! What happened: the entries of the journal.
 
-use hatchery_protocol::{RunId, SessionId};
+use hatchery_protocol::{AgentId, RunId, SessionId, SessionKey, SessionKind};
 use serde::{Deserialize, Serialize};
 
 use crate::{Outcome, ProcessMark, Run, StopReason};
@@ -47,6 +47,52 @@ pub enum Event {
         run: RunId,
         /// The session that has the result now.
         to: SessionId,
+        /// Whether that is a conversation, whose transcript then has the result as a message.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        in_conversation: bool,
+    },
+    /// A session was opened for a conversation.
+    SessionOpened {
+        /// The session.
+        session: SessionId,
+        /// Its key.
+        key: SessionKey,
+        /// What it is for.
+        session_kind: SessionKind,
+        /// Its agent.
+        agent: AgentId,
+        /// The session it was opened from.
+        parent: Option<SessionId>,
+        /// What is set for it from the start.
+        settings: SessionSettings,
+    },
+    /// Some of a session's settings were changed; `null` takes one away.
+    SessionPatched {
+        /// The session.
+        session: SessionId,
+        /// The settings that changed, by name.
+        settings: SessionSettings,
+    },
+    /// A session's transcript begins anew; what was said before is kept aside.
+    SessionReset {
+        /// The session.
+        session: SessionId,
+    },
+    /// A session is gone. Its key is free again.
+    SessionDeleted {
+        /// The session.
+        session: SessionId,
+        /// The key it had.
+        key: SessionKey,
+        /// Whether what was said in it is gone too.
+        with_transcript: bool,
+    },
+    /// A message was put into a transcript that no turn wrote.
+    MessageAdded {
+        /// The session.
+        session: SessionId,
+        /// The message.
+        message: AddedMessage,
     },
     /// Somebody was refused.
     Refused {
@@ -61,6 +107,34 @@ pub enum Event {
     },
 }
 
+/// Settings of a session by name, as clients set them.
+pub type SessionSettings = serde_json::Map<String, serde_json::Value>;
+
+/// A message that no turn wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AddedMessage {
+    /// Its name, unique for ever.
+    pub id: String,
+    /// Who says it.
+    pub speaker: Speaker,
+    /// What.
+    pub text: String,
+    /// The client's own name for the message it is, or answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// Who says something in a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Speaker {
+    /// A person, or a client for one.
+    User,
+    /// The agent, or the gateway in its place.
+    Assistant,
+}
+
 impl Event {
     /// The run it is about, if it is about one.
     #[must_use]
@@ -72,7 +146,12 @@ impl Event {
             | Self::RunStopping { run, .. }
             | Self::RunFinished { run, .. }
             | Self::RunAnnounced { run, .. } => Some(run),
-            Self::Refused { .. } => None,
+            Self::Refused { .. }
+            | Self::SessionOpened { .. }
+            | Self::SessionPatched { .. }
+            | Self::SessionReset { .. }
+            | Self::SessionDeleted { .. }
+            | Self::MessageAdded { .. } => None,
         }
     }
 
@@ -86,6 +165,11 @@ impl Event {
             Self::RunStopping { .. } => "run_stopping",
             Self::RunFinished { .. } => "run_finished",
             Self::RunAnnounced { .. } => "run_announced",
+            Self::SessionOpened { .. } => "session_opened",
+            Self::SessionPatched { .. } => "session_patched",
+            Self::SessionReset { .. } => "session_reset",
+            Self::SessionDeleted { .. } => "session_deleted",
+            Self::MessageAdded { .. } => "message_added",
             Self::Refused { .. } => "refused",
         }
     }

@@ -9,17 +9,21 @@ mod admission;
 mod decide;
 mod effect;
 mod event;
+mod model_choice;
 mod outcome;
 mod policy;
 mod refusal;
 mod run;
 mod state;
 
-pub use decide::{Command, LastWords, SpawnRequest, decide};
+pub use decide::{Command, LastWords, SpawnRequest, TurnRequest, decide};
 pub use effect::{Effect, effects};
-pub use event::Event;
-pub use outcome::{Ending, Outcome, StopReason};
-pub use policy::{AgentPolicy, AllowAgents, MAX_QUEUED_RUNS, Policy};
+pub use event::{AddedMessage, Event, SessionSettings, Speaker};
+pub use model_choice::check_model;
+pub use outcome::{Ending, Outcome, StopReason, Usage};
+pub use policy::{
+    AgentPolicy, AllowAgents, MAX_QUEUED_RUNS, MAX_TURNS, MAX_WAITING_TURNS, Policy, ProviderModels,
+};
 pub use refusal::{AllowList, SpawnRefusal};
-pub use run::{Ancestor, ProcessMark, Run};
+pub use run::{Ancestor, Asked, ProcessMark, Run};
 pub use state::{LiveRun, Phase, State};

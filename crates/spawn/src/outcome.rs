@@ -19,6 +19,21 @@ pub struct Outcome {
     pub output_bytes: u64,
     /// When it ended, in milliseconds since 1970.
     pub ended_at_ms: u64,
+    /// What the model took, where a provider said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+/// The tokens a run took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    /// What was read.
+    pub input_tokens: u64,
+    /// What was written.
+    pub output_tokens: u64,
+    /// How much of what was read came from the provider's cache.
+    pub cached_tokens: u64,
 }
 
 /// What a runtime reports when a run is over and its processes are gone.
@@ -32,6 +47,8 @@ pub struct Ending {
     pub tail: String,
     /// How many bytes it said altogether.
     pub output_bytes: u64,
+    /// What the model took, where a provider said so.
+    pub usage: Option<Usage>,
 }
 
 /// Why a run is being stopped.
@@ -88,6 +105,7 @@ impl Ending {
             tail: self.tail,
             output_bytes: self.output_bytes,
             ended_at_ms: now_ms,
+            usage: self.usage,
         }
     }
 }
@@ -115,6 +133,7 @@ mod tests {
                 failure: failure.map(str::to_owned),
                 tail: "said".to_owned(),
                 output_bytes: 4,
+                usage: None,
             };
             let outcome = ending.outcome(stopped.as_ref(), 7);
             assert_eq!(outcome.status, expected);

@@ -8,6 +8,12 @@ use hatchery_protocol::AgentId;
 /// How many accepted runs may wait for a slot before more are refused.
 pub const MAX_QUEUED_RUNS: usize = 1_000;
 
+/// How many messages may wait in one conversation behind the turn at work.
+pub const MAX_WAITING_TURNS: usize = 20;
+
+/// How many conversations may have a turn at work.
+pub const MAX_TURNS: usize = 100;
+
 /// The settings in force when a decision is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -31,6 +37,17 @@ pub struct Policy {
     pub run_timeout_ms: Option<u64>,
     /// The agents there are.
     pub agents: BTreeMap<AgentId, AgentPolicy>,
+    /// The providers of models there are, and which models each takes.
+    pub models: BTreeMap<String, ProviderModels>,
+}
+
+/// Which models a provider takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProviderModels {
+    /// Whatever it is asked for; it knows best.
+    Any,
+    /// These.
+    Only(BTreeSet<String>),
 }
 
 /// The settings of one agent, the defaults filled in.

@@ -1,9 +1,9 @@
 //! Why a command was refused.
 
 use hatchery_access::{Refusal, Remedy};
-use hatchery_protocol::{AgentId, ErrorCode, RunId, RuntimeKind, SessionId};
+use hatchery_protocol::{AgentId, ErrorCode, RunId, RuntimeKind, SessionId, SessionKey};
 
-use crate::policy::MAX_QUEUED_RUNS;
+use crate::policy::{MAX_QUEUED_RUNS, MAX_TURNS, MAX_WAITING_TURNS};
 
 /// Why a command was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,7 +75,17 @@ pub enum SpawnRefusal {
         /// What was asked for.
         model: String,
         /// Why not.
-        cause: &'static str,
+        cause: String,
+        /// What to do about it.
+        advice: String,
+    },
+    /// The model runs commands with the owner's rights, and the caller is not the owner.
+    #[error(
+        "the model '{model}' runs commands as the owner, and only the owner and what the owner starts may use it"
+    )]
+    ModelOfTheOwner {
+        /// What was asked for, or configured.
+        model: String,
     },
     /// The caller is a run that is over or being stopped.
     #[error("run {0} is over or being stopped and starts nothing any more")]
@@ -86,6 +96,18 @@ pub enum SpawnRefusal {
     /// The caller has no authority over that run.
     #[error("{0} is not below the run that asked")]
     NotBelow(SessionId),
+    /// A run asked for a turn in a conversation.
+    #[error("a run starts sub-agents; it takes no turn in a conversation")]
+    TurnByRun,
+    /// The session is a sub-agent's own.
+    #[error("{0} is a sub-agent's session, which has its one task and takes no messages")]
+    NoConversation(SessionKey),
+    /// As many messages wait in the conversation as may.
+    #[error("{MAX_WAITING_TURNS} messages are waiting in this session already")]
+    TooManyMessages,
+    /// As many conversations have a turn at work as may.
+    #[error("{MAX_TURNS} sessions have a turn at work already")]
+    TooManyTurns,
     /// The gateway is ending.
     #[error("the gateway is shutting down and starts nothing any more")]
     ShuttingDown,
@@ -132,9 +154,14 @@ impl SpawnRefusal {
             Self::OutsideWorkspace { .. } => "OUTSIDE_WORKSPACE",
             Self::WouldLeaveIsolation { .. } => "WOULD_LEAVE_ISOLATION",
             Self::ModelUnusable { .. } => "MODEL_UNUSABLE",
+            Self::ModelOfTheOwner { .. } => "MODEL_OF_THE_OWNER",
             Self::CallerEnding(_) => "CALLER_ENDING",
             Self::NotRunning(_) => "NOT_RUNNING",
             Self::NotBelow(_) => "NOT_BELOW",
+            Self::TurnByRun => "TURN_BY_RUN",
+            Self::NoConversation(_) => "NO_CONVERSATION",
+            Self::TooManyMessages => "TOO_MANY_MESSAGES",
+            Self::TooManyTurns => "TOO_MANY_TURNS",
             Self::ShuttingDown => "SHUTTING_DOWN",
         }
     }
@@ -155,10 +182,13 @@ impl SpawnRefusal {
             Self::QueueFull => "queue length",
             Self::OutsideWorkspace { .. } => "workspace of the run",
             Self::WouldLeaveIsolation { .. } => "isolation of the run",
-            Self::ModelUnusable { .. } => "models",
+            Self::ModelUnusable { .. } => "models.providers",
+            Self::ModelOfTheOwner { .. } => "agents.defaults.model",
             Self::CallerEnding(_) => "life of the run",
             Self::NotRunning(_) => "life of the session",
             Self::NotBelow(_) => "tree of the run",
+            Self::TurnByRun | Self::NoConversation(_) => "turns of a session",
+            Self::TooManyMessages | Self::TooManyTurns => "queue length",
             Self::ShuttingDown => "life of the gateway",
         }
     }
@@ -190,11 +220,20 @@ impl SpawnRefusal {
             Self::WouldLeaveIsolation { .. } => advice(
                 "use --runtime isolated here, or start the outer run with --runtime local".to_owned(),
             ),
-            Self::ModelUnusable { .. } => advice("leave --model out, or set the agent's model to builtin/shell".to_owned()),
+            Self::ModelUnusable { advice: what, .. } => advice(what.clone()),
+            Self::ModelOfTheOwner { .. } => advice(
+                "on the gateway's machine, configure a provider in models.providers and set agents.defaults.model to one of its models, as provider/model".to_owned(),
+            ),
             Self::CallerEnding(_) | Self::ShuttingDown => {
                 advice("start it again from a run that lives on, or from the terminal".to_owned())
             }
             Self::NotRunning(_) => Remedy::Command("hatchery sessions list".to_owned()),
+            Self::TurnByRun => Remedy::Advice("start a sub-agent with `hatchery spawn`".to_owned()),
+            Self::NoConversation(_) => {
+                advice("write to the session that started the sub-agent".to_owned())
+            }
+            Self::TooManyMessages => advice("wait for an answer, or say /stop".to_owned()),
+            Self::TooManyTurns => advice("wait for one of them to end".to_owned()),
             Self::NotBelow(_) => advice("stop it from the owner's terminal".to_owned()),
         }
     }
@@ -208,14 +247,19 @@ impl From<SpawnRefusal> for Refusal {
             | SpawnRefusal::ChildLimit { .. }
             | SpawnRefusal::OutsideWorkspace { .. }
             | SpawnRefusal::WouldLeaveIsolation { .. }
+            | SpawnRefusal::ModelOfTheOwner { .. }
             | SpawnRefusal::NotBelow(_)
+            | SpawnRefusal::TurnByRun
             | SpawnRefusal::CallerEnding(_) => ErrorCode::Forbidden,
             SpawnRefusal::AgentRequired
             | SpawnRefusal::AcpDisabled
             | SpawnRefusal::ModelUnusable { .. }
+            | SpawnRefusal::NoConversation(_)
             | SpawnRefusal::NotRunning(_) => ErrorCode::InvalidRequest,
             SpawnRefusal::SessionLimit { .. }
             | SpawnRefusal::QueueFull
+            | SpawnRefusal::TooManyMessages
+            | SpawnRefusal::TooManyTurns
             | SpawnRefusal::ShuttingDown => ErrorCode::Unavailable,
         };
         Self::forbidden(refusal.code(), refusal.rule(), refusal.to_string(), refusal.remedy())

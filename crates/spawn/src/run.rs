@@ -20,7 +20,7 @@ pub struct Run {
     pub session_key: SessionKey,
     /// What kind of session that is.
     pub kind: SessionKind,
-    /// The runs above it, the nearest first; empty where the owner started it.
+    /// The runs above it, the nearest first; empty where the owner or a device started it.
     pub lineage: Vec<Ancestor>,
     /// The session that asked and that gets the result.
     pub requester: SessionId,
@@ -42,6 +42,25 @@ pub struct Run {
     pub timeout_ms: Option<u64>,
     /// When it was accepted, in milliseconds since 1970.
     pub accepted_at_ms: u64,
+    /// The conversation its tree belongs to, where it belongs to one: what has nobody else to
+    /// tell its result tells it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<SessionId>,
+    /// The message it was asked for with, where that was in a conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+}
+
+/// A message in a conversation that a run was asked for with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    /// The client's own name for the message. The same name is the same message, however often
+    /// it is sent.
+    pub key: String,
+    /// Whether the run is the answer itself, a turn of the conversation, or something that the
+    /// message had started beside it.
+    pub turn: bool,
 }
 
 /// A run above another.
@@ -52,6 +71,9 @@ pub struct Ancestor {
     pub run: RunId,
     /// Its session.
     pub session: SessionId,
+    /// Whether it is a turn: its session is a conversation, which outlives it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub turn: bool,
 }
 
 /// Which process a run has, so that it is found again after a crash of the gateway and never
@@ -68,10 +90,26 @@ pub struct ProcessMark {
 }
 
 impl Run {
-    /// How deep it stands: 1 where the owner started it.
+    /// Whether it is a turn of a conversation.
+    #[must_use]
+    pub fn is_turn(&self) -> bool {
+        self.asked.as_ref().is_some_and(|asked| asked.turn)
+    }
+
+    /// Its name for clients: a turn has the name of the message it answers.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match &self.asked {
+            Some(asked) if asked.turn => &asked.key,
+            _ => self.id.as_str(),
+        }
+    }
+
+    /// How deep it stands: 0 for a turn, 1 for what a turn, the owner or a device started.
     #[must_use]
     pub fn depth(&self) -> u32 {
-        u32::try_from(self.lineage.len()).unwrap_or(u32::MAX).saturating_add(1)
+        let above = self.lineage.iter().filter(|above| !above.turn).count();
+        u32::try_from(above).unwrap_or(u32::MAX).saturating_add(u32::from(!self.is_turn()))
     }
 
     /// The run that started it.
@@ -89,17 +127,19 @@ impl Run {
     /// The authority it has while it runs, derived from whoever started it.
     #[must_use]
     pub fn grant(&self, started_by: &Caller, policy: &Policy, now_ms: u64) -> Grant {
-        Grant::for_child(
-            started_by,
-            ChildFacts {
-                run: self.id.clone(),
-                session: self.session.clone(),
-                agent: self.agent.clone(),
-                max_depth: policy.max_spawn_depth,
-                workspace: self.workspace.clone(),
-                max_descendants: policy.max_children_per_agent,
-                expires_at_ms: self.timeout_ms.map(|timeout| now_ms.saturating_add(timeout)),
-            },
-        )
+        let facts = ChildFacts {
+            run: self.id.clone(),
+            session: self.session.clone(),
+            agent: self.agent.clone(),
+            max_depth: policy.max_spawn_depth,
+            workspace: self.workspace.clone(),
+            max_descendants: policy.max_children_per_agent,
+            expires_at_ms: self.timeout_ms.map(|timeout| now_ms.saturating_add(timeout)),
+        };
+        if self.is_turn() {
+            Grant::for_turn(started_by, facts)
+        } else {
+            Grant::for_child(started_by, facts)
+        }
     }
 }

@@ -14,6 +14,9 @@ pub struct State {
     /// Accepted runs without a slot, the oldest first.
     queue: VecDeque<RunId>,
     by_session: BTreeMap<SessionId, RunId>,
+    /// The turns of each conversation that are not over, the oldest first: the first is at work,
+    /// the others follow it one by one. Turns take no slot and are not in the queue.
+    turns: BTreeMap<SessionId, VecDeque<RunId>>,
     /// How many live children each run has; no entry means none.
     children: BTreeMap<RunId, u32>,
     /// How many runs have been started and are not over.
@@ -68,7 +71,7 @@ impl State {
                 self.queue.retain(|queued| queued != run);
                 if let Some(live) = self.live.get_mut(run) {
                     live.phase = Phase::Starting;
-                    self.at_work += 1;
+                    self.at_work += u32::from(!live.run.is_turn());
                 }
             }
             Event::RunRunning { run, process } => {
@@ -83,7 +86,14 @@ impl State {
                 }
             }
             Event::RunFinished { run, .. } => self.finish(run),
-            Event::RunAnnounced { .. } | Event::Refused { .. } => {}
+            // What is not a run's life is the store's to fold.
+            Event::RunAnnounced { .. }
+            | Event::Refused { .. }
+            | Event::SessionOpened { .. }
+            | Event::SessionPatched { .. }
+            | Event::SessionReset { .. }
+            | Event::SessionDeleted { .. }
+            | Event::MessageAdded { .. } => {}
         }
     }
 
@@ -95,8 +105,12 @@ impl State {
                 self.lent += 1;
             }
         }
-        self.queue.push_back(run.id.clone());
-        self.by_session.insert(run.session.clone(), run.id.clone());
+        if run.is_turn() {
+            self.turns.entry(run.session.clone()).or_default().push_back(run.id.clone());
+        } else {
+            self.queue.push_back(run.id.clone());
+            self.by_session.insert(run.session.clone(), run.id.clone());
+        }
         let live =
             LiveRun { run: run.clone(), phase: Phase::Queued, stopping: None, process: None };
         self.live.insert(run.id.clone(), live);
@@ -104,8 +118,8 @@ impl State {
 
     fn finish(&mut self, run: &RunId) {
         let Some(live) = self.live.remove(run) else { return };
-        self.by_session.remove(&live.run.session);
         match live.phase {
+            _ if live.run.is_turn() => self.finish_turn(&live.run),
             Phase::Queued => self.queue.retain(|queued| queued != run),
             Phase::Starting | Phase::Running => {
                 self.at_work -= 1;
@@ -113,6 +127,9 @@ impl State {
                     self.lent -= 1;
                 }
             }
+        }
+        if !live.run.is_turn() {
+            self.by_session.remove(&live.run.session);
         }
         if let Some(parent) = live.run.parent()
             && let Some(count) = self.children.get_mut(parent)
@@ -127,16 +144,36 @@ impl State {
         }
     }
 
+    fn finish_turn(&mut self, run: &Run) {
+        let Some(turns) = self.turns.get_mut(&run.session) else { return };
+        turns.retain(|turn| *turn != run.id);
+        if turns.is_empty() {
+            self.turns.remove(&run.session);
+        }
+    }
+
     /// A live run.
     #[must_use]
     pub fn get(&self, run: &RunId) -> Option<&LiveRun> {
         self.live.get(run)
     }
 
-    /// The live run of a session.
+    /// The live run of a session; of a conversation, the turn at work.
     #[must_use]
     pub fn in_session(&self, session: &SessionId) -> Option<&LiveRun> {
-        self.live.get(self.by_session.get(session)?)
+        let run = self.by_session.get(session).or_else(|| self.turns.get(session)?.front())?;
+        self.live.get(run)
+    }
+
+    /// The turns of a conversation that are not over, the oldest first.
+    pub fn turns_of(&self, session: &SessionId) -> impl Iterator<Item = &LiveRun> {
+        self.turns.get(session).into_iter().flatten().filter_map(|run| self.live.get(run))
+    }
+
+    /// How many conversations have a turn at work.
+    #[must_use]
+    pub fn conversations(&self) -> usize {
+        self.turns.len()
     }
 
     /// All live runs.
@@ -176,6 +213,7 @@ impl State {
     }
 }
 
+/// Whether it holds a slot, or has lent it.
 fn is_at_work(live: Option<&LiveRun>) -> bool {
-    live.is_some_and(|live| live.phase != Phase::Queued)
+    live.is_some_and(|live| live.phase != Phase::Queued && !live.run.is_turn())
 }

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hatchery_access::Caller;
-use hatchery_protocol::{AgentId, RunId, RunStatus, RuntimeKind, SessionId, Task};
+use hatchery_access::{Caller, DeviceCaller};
+use hatchery_protocol::{AgentId, Role, RunId, RunStatus, RuntimeKind, Scope, SessionId, Task};
 use hatchery_spawn::{
     AgentPolicy, AllowAgents, Command, Ending, Event, LastWords, MAX_QUEUED_RUNS, Phase, Policy,
-    SpawnRefusal, SpawnRequest, State, decide,
+    ProviderModels, SpawnRefusal, SpawnRequest, State, decide,
 };
 use proptest::prelude::*;
 
@@ -38,6 +38,7 @@ fn policy() -> Policy {
         max_concurrent: 3,
         run_timeout_ms: None,
         agents: BTreeMap::from([(agent("main"), settings()), (agent("helper"), settings())]),
+        models: BTreeMap::new(),
     }
 }
 
@@ -55,6 +56,7 @@ fn request(name: &str, caller: Caller) -> SpawnRequest {
         timeout_ms: None,
         label: None,
         shutting_down: false,
+        asked: None,
     }
 }
 
@@ -523,4 +525,67 @@ proptest! {
             prop_assert_eq!(count("run_announced"), 1);
         }
     }
+}
+
+#[test]
+fn a_model_is_used_where_its_provider_has_it_and_the_runtime_reaches_it() {
+    let mut policy = policy();
+    policy.models = BTreeMap::from([
+        ("any".to_owned(), ProviderModels::Any),
+        ("listed".to_owned(), ProviderModels::Only(BTreeSet::from(["a/b".to_owned()]))),
+    ]);
+    let ask = |model: &str, runtime| {
+        let request =
+            SpawnRequest { model: Some(model.into()), runtime, ..request("a", Caller::Owner) };
+        World::new(policy.clone()).spawn(request)
+    };
+    for model in ["any/thing", "any/or/other", "listed/a/b", "builtin/shell"] {
+        assert!(ask(model, RuntimeKind::Local).is_ok(), "{model}");
+    }
+    for (model, words) in [
+        ("gpt", "a model is named as provider/model"),
+        ("any/", "a model is named as provider/model"),
+        ("other/x", "there is no provider 'other'; known: any, listed"),
+        ("builtin/other", "there is no provider 'builtin'"),
+        ("listed/c", "the provider 'listed' has no model 'c'; known: a/b"),
+    ] {
+        let refusal = ask(model, RuntimeKind::Local).unwrap_err();
+        assert_eq!(refusal.code(), "MODEL_UNUSABLE");
+        assert!(refusal.to_string().contains(words), "{refusal}");
+    }
+    for runtime in [RuntimeKind::Isolated, RuntimeKind::Acp] {
+        let refusal = ask("any/thing", runtime).unwrap_err();
+        assert!(refusal.to_string().contains("cannot reach a provider"), "{refusal}");
+        assert!(ask("builtin/shell", runtime).is_ok());
+    }
+}
+
+#[test]
+fn the_owners_model_is_for_the_owner_and_what_the_owner_starts() {
+    let mut policy = policy();
+    policy.models = BTreeMap::from([("any".to_owned(), ProviderModels::Any)]);
+    let device = Caller::Device(DeviceCaller {
+        device: None,
+        role: Role::Operator,
+        scopes: Scope::ALL.into_iter().collect(),
+        client: "a client".to_owned(),
+    });
+    let ask = |caller: &Caller, model: Option<&str>| {
+        let model = model.map(str::to_owned);
+        World::new(policy.clone()).spawn(SpawnRequest { model, ..request("a", caller.clone()) })
+    };
+    for model in [None, Some("builtin/shell")] {
+        assert!(ask(&Caller::Owner, model).is_ok());
+        let refusal = ask(&device, model).unwrap_err();
+        let (code, rule) = (refusal.code(), refusal.rule());
+        assert_eq!((code, rule), ("MODEL_OF_THE_OWNER", "agents.defaults.model"));
+        let wire = hatchery_access::Refusal::from(refusal);
+        assert!(format!("{:?}", wire.remedy).contains("models.providers"), "{wire:?}");
+    }
+    let local = SpawnRequest {
+        model: Some("any/thing".to_owned()),
+        runtime: RuntimeKind::Local,
+        ..request("a", device)
+    };
+    assert!(World::new(policy.clone()).spawn(local).is_ok());
 }

@@ -4,13 +4,15 @@ use bytes::Bytes;
 use hatchery_protocol::{OutputStream, RunId};
 use hatchery_spawn::Event;
 
-use crate::CommitError;
+use crate::{AuditEvent, CommitError};
 
 /// One thing to make durable.
 #[derive(Clone, Debug)]
 pub enum Entry {
     /// An entry of the journal.
     Event(Event),
+    /// An entry of the journal that is evidence and nothing else: no state follows from it.
+    Audit(AuditEvent),
     /// A piece of a run's output. It is no journal entry: it decides nothing.
     Output {
         /// The run that said it.

@@ -5,16 +5,29 @@
 //! or acts on something that a crash could take back. Reading goes over a connection of its own
 //! and never waits for the writer. This is the only crate that knows SQL, and it decides nothing.
 
+mod audit;
+mod conversations;
+mod counts;
+mod devices;
 mod entry;
+mod list;
 mod open;
 mod project;
 mod read;
 mod schema;
+mod transcript;
 mod views;
 mod writer;
 
+pub use audit::{
+    AuditEntry, AuditError, AuditEvent, AuditFilter, AuditLog, Fault, Head, InvalidHead, Verdict,
+};
+pub use counts::SessionCounts;
+pub use devices::{DeviceChange, DeviceCondition, DeviceStore, KeptDevices, NoRandomness};
 pub use entry::{Afterwards, Entry};
+pub use list::{ListedSession, SessionPage, SessionQuery};
 pub use open::{OpenError, Store};
+pub use transcript::{KeyUse, Page, Said, StoredMessage, Transcript};
 pub use views::{
     HistoryItem, InterruptedRun, Lookup, ReadError, RunView, SessionFilter, SessionView,
     StoredOutput,

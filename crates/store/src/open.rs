@@ -4,12 +4,15 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::audit::{self, Key};
+use crate::schema::Circumstances;
 use crate::writer::{self, Job};
 use crate::{Afterwards, CommitError, Entry, schema};
 
@@ -18,6 +21,8 @@ pub struct Store {
     jobs: Option<Sender<Job>>,
     writer: Option<JoinHandle<()>>,
     pub(crate) reader: Mutex<Connection>,
+    /// Counts the commits that changed what can be read, so that what was read can be kept.
+    generation: Arc<AtomicU64>,
 }
 
 /// Why the store could not be opened.
@@ -72,19 +77,31 @@ impl Store {
         let found: i64 = connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .map_err(database)?;
-        match found {
-            0 => schema::create(&mut connection, now_ms.cast_signed()).map_err(database)?,
-            schema::VERSION => {}
-            _ => return Err(OpenError::Newer { path, found, known: schema::VERSION }),
+        if found > schema::VERSION {
+            return Err(OpenError::Newer { path, found, known: schema::VERSION });
         }
+        let key = Key::open(directory).map_err(files)?;
+        let now_ms = now_ms.cast_signed();
+        let circumstances = Circumstances { now_ms, key: &key };
+        schema::migrate(&mut connection, found, &circumstances).map_err(database)?;
+        let chain = audit::open(&mut connection, &key, now_ms).map_err(database)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(&path, flags).map_err(database)?;
         let (jobs, waiting) = mpsc::channel();
+        let generation = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&generation);
         let writer = thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || writer::run(connection, &waiting))
+            .spawn(move || writer::run(connection, chain, &waiting, &counted))
             .map_err(files)?;
-        Ok(Self { jobs: Some(jobs), writer: Some(writer), reader: Mutex::new(reader) })
+        Ok(Self { jobs: Some(jobs), writer: Some(writer), reader: Mutex::new(reader), generation })
+    }
+
+    /// Counts the commits that changed what can be read. What was read while this stood at a
+    /// number is still right while it stands there; the output of runs does not count.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// Gives entries to the writer and returns at once. They are committed together; `afterwards`

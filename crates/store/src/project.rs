@@ -5,23 +5,25 @@ use hatchery_spawn::{Event, Run};
 use rusqlite::{Connection, params};
 use serde_json::to_string;
 
-use crate::Entry;
+use crate::audit::{self, Chain};
+use crate::{Entry, conversations};
 
 /// Writes one entry and what follows from it in the projections.
-pub(crate) fn project(connection: &Connection, at_ms: i64, entry: &Entry) -> rusqlite::Result<()> {
+pub(crate) fn project(
+    connection: &Connection,
+    chain: &mut Chain,
+    at_ms: i64,
+    entry: &Entry,
+) -> rusqlite::Result<()> {
     match entry {
         Entry::Event(event) => {
-            connection
-                .prepare_cached(
-                    "INSERT INTO journal (at_ms, kind, run, body) VALUES (?1, ?2, ?3, ?4)",
-                )?
-                .execute(params![
-                    at_ms,
-                    event.kind(),
-                    event.run().map(|run| run.as_str()),
-                    json(event)?
-                ])?;
-            project_event(connection, at_ms, event)
+            let run = event.run().map(|run| run.as_str());
+            audit::append(connection, chain, at_ms, event.kind(), run, &json(event)?)?;
+            project_event(connection, at_ms, event)?;
+            conversations::project(connection, at_ms, event)
+        }
+        Entry::Audit(event) => {
+            audit::append(connection, chain, at_ms, event.kind(), None, &json(event)?)
         }
         Entry::Output { run, seq, stream, bytes } => connection
             .prepare_cached(
@@ -46,7 +48,7 @@ fn project_event(connection: &Connection, at_ms: i64, event: &Event) -> rusqlite
             .map(drop)
     };
     match event {
-        Event::RunAccepted { run } => open_session(connection, run),
+        Event::RunAccepted { run } => accept(connection, run),
         Event::RunStarting { run } => set_status(run.as_str(), RunStatus::Starting),
         Event::RunRunning { run, process } => {
             set_status(run.as_str(), RunStatus::Running)?;
@@ -64,21 +66,36 @@ fn project_event(connection: &Connection, at_ms: i64, event: &Event) -> rusqlite
                 .map(drop)
         }
         // A result stands in one inbox, however often it is told.
-        Event::RunAnnounced { run, to } => connection
-            .prepare_cached(
-                "INSERT OR IGNORE INTO inbox (run, session, at_ms) VALUES (?1, ?2, ?3)",
-            )?
-            .execute(params![run.as_str(), to.as_str(), at_ms])
-            .map(drop),
-        Event::RunStopping { .. } | Event::Refused { .. } => Ok(()),
+        Event::RunAnnounced { run, to, in_conversation } => {
+            let announced = connection
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO inbox (run, session, at_ms) VALUES (?1, ?2, ?3)",
+                )?
+                .execute(params![run.as_str(), to.as_str(), at_ms])?;
+            if announced == 1 && *in_conversation {
+                conversations::announced(connection, at_ms, run, to)?;
+            }
+            Ok(())
+        }
+        Event::RunStopping { .. }
+        | Event::Refused { .. }
+        | Event::SessionOpened { .. }
+        | Event::SessionPatched { .. }
+        | Event::SessionReset { .. }
+        | Event::SessionDeleted { .. }
+        | Event::MessageAdded { .. } => Ok(()),
     }
 }
 
-fn open_session(connection: &Connection, run: &Run) -> rusqlite::Result<()> {
+/// Enters a run, and its session where it was opened for it; a turn's is there already.
+fn accept(connection: &Connection, run: &Run) -> rusqlite::Result<()> {
     let accepted = connection.last_insert_rowid();
     connection
         .prepare_cached("INSERT INTO runs (id, accepted, status) VALUES (?1, ?2, ?3)")?
         .execute(params![run.id.as_str(), accepted, RunStatus::Accepted.as_str()])?;
+    if run.is_turn() {
+        return Ok(());
+    }
     connection
         .prepare_cached(
             "INSERT INTO sessions (id, key, kind, agent, parent, label, created_at_ms, run)
@@ -104,6 +121,6 @@ fn stream_name(stream: OutputStream) -> &'static str {
     }
 }
 
-fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+pub(crate) fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
     to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }

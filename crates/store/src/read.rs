@@ -18,14 +18,15 @@ const TAIL_BYTES: usize = 64 * 1024;
 /// How many candidates an ambiguous prefix names.
 const NAMED_CANDIDATES: u32 = 5;
 
-const SESSION_COLUMNS: &str = "s.id, s.key, s.kind, s.agent, s.parent, s.label, s.created_at_ms,
-     r.status, r.outcome, j.body";
+pub(crate) const SESSION_COLUMNS: &str = "s.id, s.key, s.kind, s.agent, s.parent, s.label,
+     s.created_at_ms, r.status, r.outcome, j.body, s.updated_at_ms, s.epoch, s.settings, s.title,
+     s.preview, p.key";
 
-const SESSION_JOINS: &str =
-    "FROM sessions s LEFT JOIN runs r ON r.id = s.run LEFT JOIN journal j ON j.seq = r.accepted";
+pub(crate) const SESSION_JOINS: &str = "FROM sessions s LEFT JOIN runs r ON r.id = s.run
+     LEFT JOIN journal j ON j.seq = r.accepted LEFT JOIN sessions p ON p.id = s.parent";
 
 impl Store {
-    fn connection(&self) -> Result<MutexGuard<'_, Connection>, ReadError> {
+    pub(crate) fn connection(&self) -> Result<MutexGuard<'_, Connection>, ReadError> {
         self.reader.lock().map_err(|_| ReadError::Poisoned)
     }
 
@@ -37,12 +38,18 @@ impl Store {
         let connection = self.connection()?;
         let order = "ORDER BY s.created_at_ms DESC, s.rowid DESC LIMIT ?1";
         let (sql, below) = match &filter.below {
-            None => (format!("SELECT {SESSION_COLUMNS} {SESSION_JOINS} {order}"), None),
+            None => (
+                format!(
+                    "SELECT {SESSION_COLUMNS} {SESSION_JOINS}
+                     WHERE s.deleted_at_ms IS NULL {order}"
+                ),
+                None,
+            ),
             Some(root) => (
                 format!(
                     "WITH RECURSIVE tree (id) AS (
                          SELECT ?2 UNION SELECT c.id FROM sessions c JOIN tree t ON c.parent = t.id)
-                     SELECT {SESSION_COLUMNS} {SESSION_JOINS} WHERE s.id IN tree {order}"
+                     SELECT {SESSION_COLUMNS} {SESSION_JOINS} WHERE s.id IN tree AND s.deleted_at_ms IS NULL {order}"
                 ),
                 Some(root.as_str()),
             ),
@@ -65,8 +72,10 @@ impl Store {
     /// [`ReadError`].
     pub fn find_session(&self, text: &str) -> Result<Lookup, ReadError> {
         let connection = self.connection()?;
-        let exact =
-            format!("SELECT {SESSION_COLUMNS} {SESSION_JOINS} WHERE s.id = ?1 OR s.key = ?1");
+        let exact = format!(
+            "SELECT {SESSION_COLUMNS} {SESSION_JOINS}
+             WHERE (s.id = ?1 OR s.key = ?1) AND s.deleted_at_ms IS NULL"
+        );
         let mut statement = connection.prepare_cached(&exact)?;
         let mut rows = statement.query([text])?;
         if let Some(row) = rows.next()? {
@@ -81,7 +90,7 @@ impl Store {
         let from = format!("sess_{bare}");
         let prefixed = format!(
             "SELECT {SESSION_COLUMNS} {SESSION_JOINS}
-             WHERE s.id >= ?1 AND s.id < ?1 || '~' ORDER BY s.id LIMIT {NAMED_CANDIDATES}"
+             WHERE s.id >= ?1 AND s.id < ?1 || '~' AND s.deleted_at_ms IS NULL ORDER BY s.id LIMIT {NAMED_CANDIDATES}"
         );
         let mut statement = connection.prepare_cached(&prefixed)?;
         let mut rows = statement.query([from])?;
@@ -173,7 +182,7 @@ impl Store {
     }
 }
 
-fn output(connection: &Connection, run: &str) -> Result<Vec<StoredOutput>, ReadError> {
+pub(crate) fn output(connection: &Connection, run: &str) -> Result<Vec<StoredOutput>, ReadError> {
     let mut statement = connection
         .prepare_cached("SELECT seq, stream, bytes FROM output WHERE run = ?1 ORDER BY seq")?;
     let rows = statement.query_map([run], |row| {
@@ -187,14 +196,14 @@ fn output(connection: &Connection, run: &str) -> Result<Vec<StoredOutput>, ReadE
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn accepted_run(body: &str) -> Result<Option<Run>, ReadError> {
+pub(crate) fn accepted_run(body: &str) -> Result<Option<Run>, ReadError> {
     Ok(match from_str(body)? {
         Event::RunAccepted { run } => Some(*run),
         _ => None,
     })
 }
 
-fn session_view(row: &Row<'_>) -> Result<SessionView, ReadError> {
+pub(crate) fn session_view(row: &Row<'_>) -> Result<SessionView, ReadError> {
     let kind: String = row.get(2)?;
     let agent: String = row.get(3)?;
     let run = match row.get::<_, Option<String>>(9)? {
@@ -206,16 +215,7 @@ fn session_view(row: &Row<'_>) -> Result<SessionView, ReadError> {
         Some(run) => {
             let status: String = row.get(7)?;
             let outcome: Option<String> = row.get(8)?;
-            Some(RunView {
-                depth: run.depth(),
-                run_id: run.id,
-                status: status_of(&status)?,
-                runtime: run.runtime,
-                model: run.model,
-                task: run.task,
-                workspace: run.workspace.display().to_string(),
-                outcome: outcome.map(|text| from_str(&text)).transpose()?,
-            })
+            Some(run_view(run, &status, outcome.as_deref())?)
         }
     };
     Ok(SessionView {
@@ -226,14 +226,39 @@ fn session_view(row: &Row<'_>) -> Result<SessionView, ReadError> {
         parent: row.get::<_, Option<String>>(4)?.map(SessionId::new),
         label: row.get(5)?,
         created_at_ms: row.get::<_, i64>(6)?.cast_unsigned(),
+        updated_at_ms: row.get::<_, i64>(10)?.cast_unsigned(),
+        epoch: row.get(11)?,
+        settings: from_str(&row.get::<_, String>(12)?)?,
+        title: row.get(13)?,
+        preview: row.get(14)?,
+        spawned_by: row.get::<_, Option<String>>(15)?.map(SessionKey::new),
         run,
     })
 }
 
-fn status_of(text: &str) -> Result<RunStatus, serde_json::Error> {
+pub(crate) fn run_view(
+    run: Run,
+    status: &str,
+    outcome: Option<&str>,
+) -> Result<RunView, ReadError> {
+    Ok(RunView {
+        depth: run.depth(),
+        name: run.name().to_owned(),
+        accepted_at_ms: run.accepted_at_ms,
+        run_id: run.id,
+        status: status_of(status)?,
+        runtime: run.runtime,
+        model: run.model,
+        task: run.task,
+        workspace: run.workspace.display().to_string(),
+        outcome: outcome.map(from_str).transpose()?,
+    })
+}
+
+pub(crate) fn status_of(text: &str) -> Result<RunStatus, serde_json::Error> {
     serde_json::from_value(serde_json::Value::String(text.to_owned()))
 }
 
-fn kind_of(text: &str) -> Result<SessionKind, serde_json::Error> {
+pub(crate) fn kind_of(text: &str) -> Result<SessionKind, serde_json::Error> {
     serde_json::from_value(serde_json::Value::String(text.to_owned()))
 }

@@ -1,11 +1,29 @@
-//! The tables.
+//! The tables, and how older ones become today's.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Transaction, params};
 
+use crate::conversations;
 use hatchery_protocol::{AgentId, SessionId, SessionKey, SessionKind};
 
+use crate::audit::{self, Key};
+
+/// What a step may need beside the tables.
+pub(crate) struct Circumstances<'a> {
+    /// Milliseconds since 1970.
+    pub(crate) now_ms: i64,
+    /// The key of the journal's chain.
+    pub(crate) key: &'a Key,
+}
+
+/// One step from a version of the tables to the next. What stands in them is kept.
+type Migration = fn(&Transaction<'_>, &Circumstances<'_>) -> rusqlite::Result<()>;
+
+/// The steps from an empty database to today's tables, in order. The version of a database is how
+/// many of them it has taken; a step that was ever released is never changed, only followed.
+const MIGRATIONS: &[Migration] = &[journal_and_projections, audit_chain, conversations::tables];
+
 /// The version of the tables this program writes.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
 
 /// Everything but `journal` and `output` can be rebuilt from `journal`.
 const TABLES: &str = "
@@ -65,21 +83,55 @@ PRAGMA foreign_keys = ON;
 PRAGMA cache_size = -2048;
 ";
 
-/// Makes the tables in a new database, with the default agent's main session in them.
-pub(crate) fn create(connection: &mut Connection, now_ms: i64) -> rusqlite::Result<()> {
-    let transaction = connection.transaction()?;
+/// Takes the steps that a database of version `found` lacks, each in a transaction of its own.
+pub(crate) fn migrate(
+    connection: &mut Connection,
+    found: i64,
+    circumstances: &Circumstances<'_>,
+) -> rusqlite::Result<()> {
+    for (version, step) in (1i64..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
+        let transaction = connection.transaction()?;
+        step(&transaction, circumstances)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// The tables of the first version, with the default agent's main session in them.
+fn journal_and_projections(
+    transaction: &Transaction<'_>,
+    circumstances: &Circumstances<'_>,
+) -> rusqlite::Result<()> {
     transaction.execute_batch(TABLES)?;
     let agent = AgentId::main();
-    transaction.execute(
-        "INSERT INTO sessions (id, key, kind, agent, created_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![
-            SessionId::main().as_str(),
-            SessionKey::main(&agent).as_str(),
-            SessionKind::Main.as_str(),
-            agent.as_str(),
-            now_ms
-        ],
+    transaction
+        .execute(
+            "INSERT INTO sessions (id, key, kind, agent, created_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                SessionId::main().as_str(),
+                SessionKey::main(&agent).as_str(),
+                SessionKind::Main.as_str(),
+                agent.as_str(),
+                circumstances.now_ms
+            ],
+        )
+        .map(drop)
+}
+
+/// A chain through the journal. What stands in the journal already is taken into it.
+fn audit_chain(
+    transaction: &Transaction<'_>,
+    circumstances: &Circumstances<'_>,
+) -> rusqlite::Result<()> {
+    transaction.execute_batch(
+        "ALTER TABLE journal ADD COLUMN mac BLOB NOT NULL DEFAULT x'';
+         CREATE TABLE journal_head (
+             id INTEGER PRIMARY KEY CHECK (id = 1),
+             seq INTEGER NOT NULL,
+             mac BLOB NOT NULL,
+             seal BLOB NOT NULL
+         ) STRICT;",
     )?;
-    transaction.pragma_update(None, "user_version", VERSION)?;
-    transaction.commit()
+    audit::note_migration(transaction, circumstances.key, circumstances.now_ms)
 }

@@ -3,7 +3,7 @@
 use hatchery_protocol::{
     AgentId, OutputStream, RunId, RunStatus, RuntimeKind, SessionId, SessionKey, SessionKind, Task,
 };
-use hatchery_spawn::{Outcome, ProcessMark, Run};
+use hatchery_spawn::{Outcome, ProcessMark, Run, SessionSettings};
 use serde::Serialize;
 
 /// A session as lists and details show it.
@@ -26,9 +26,37 @@ pub struct SessionView {
     pub label: Option<String>,
     /// When it was opened, in milliseconds since 1970.
     pub created_at_ms: u64,
+    /// When it was used last, in milliseconds since 1970.
+    pub updated_at_ms: u64,
+    /// How often its transcript began anew.
+    #[serde(skip)]
+    pub epoch: u32,
+    /// What is set for it, by the names clients use.
+    #[serde(skip_serializing_if = "SessionSettings::is_empty")]
+    pub settings: SessionSettings,
+    /// Its first message, on one line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The last message, on one line.
+    #[serde(skip)]
+    pub preview: Option<String>,
+    /// The key of the session it was started from.
+    #[serde(skip)]
+    pub spawned_by: Option<SessionKey>,
     /// Its run, where it was opened for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<RunView>,
+}
+
+impl SessionView {
+    /// The name of what was said in it since it last began anew.
+    #[must_use]
+    pub fn transcript_id(&self) -> String {
+        match self.epoch {
+            0 => self.session_id.to_string(),
+            epoch => format!("{}-{epoch}", self.session_id),
+        }
+    }
 }
 
 /// A run as lists and details show it.
@@ -49,6 +77,12 @@ pub struct RunView {
     pub workspace: String,
     /// How deep it stands.
     pub depth: u32,
+    /// Its name for clients.
+    #[serde(skip)]
+    pub name: String,
+    /// When it was accepted, in milliseconds since 1970.
+    #[serde(skip)]
+    pub accepted_at_ms: u64,
     /// How it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,

@@ -1,9 +1,11 @@
 //! The one thread that writes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use rusqlite::Connection;
 
+use crate::audit::{self, Chain};
 use crate::project::project;
 use crate::{Afterwards, Entry};
 
@@ -36,8 +38,14 @@ pub enum CommitError {
     WriterGone,
 }
 
-/// Commits jobs until nobody can send any more.
-pub(crate) fn run(mut connection: Connection, waiting: &Receiver<Job>) {
+/// Commits jobs until nobody can send any more, and counts the commits that changed what can be
+/// read before anything that follows from them.
+pub(crate) fn run(
+    mut connection: Connection,
+    mut chain: Chain,
+    waiting: &Receiver<Job>,
+    generation: &AtomicU64,
+) {
     let mut unchecked = 0;
     let mut broken: Option<CommitError> = None;
     while let Ok(first) = waiting.recv() {
@@ -53,13 +61,17 @@ pub(crate) fn run(mut connection: Connection, waiting: &Receiver<Job>) {
             }
         }
         let outcome = match &broken {
-            None => commit(&mut connection, &jobs)
+            None => commit(&mut connection, &mut chain, &jobs)
                 .map_err(|error| CommitError::Database(error.to_string())),
             Some(error) => Err(error.clone()),
         };
         unchecked += jobs.iter().map(|job| job.entries.len()).sum::<usize>();
-        if let Err(error) = &outcome {
-            broken = Some(error.clone());
+        match &outcome {
+            Ok(()) if jobs.iter().any(|job| job.entries.iter().any(changes_views)) => {
+                generation.fetch_add(1, Ordering::Release);
+            }
+            Ok(()) => {}
+            Err(error) => broken = Some(error.clone()),
         }
         for job in jobs {
             (job.afterwards)(outcome.clone());
@@ -74,12 +86,22 @@ pub(crate) fn run(mut connection: Connection, waiting: &Receiver<Job>) {
     }
 }
 
-fn commit(connection: &mut Connection, jobs: &[Job]) -> rusqlite::Result<()> {
+/// Whether lists and details look different afterwards.
+fn changes_views(entry: &Entry) -> bool {
+    !matches!(entry, Entry::Output { .. } | Entry::Audit(_))
+}
+
+/// After a failure the chain is ahead of the disk. That is no harm: nothing is taken any more.
+fn commit(connection: &mut Connection, chain: &mut Chain, jobs: &[Job]) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
+    let before = chain.head;
     for job in jobs {
         for entry in &job.entries {
-            project(&transaction, job.at_ms, entry)?;
+            project(&transaction, chain, job.at_ms, entry)?;
         }
+    }
+    if chain.head != before {
+        audit::write_head(&transaction, chain)?;
     }
     transaction.commit()
 }

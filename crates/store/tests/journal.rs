@@ -16,6 +16,7 @@ fn run(name: &str, parent: Option<&str>) -> Run {
     let above = |name: &str| Ancestor {
         run: RunId::new(name.to_owned()),
         session: SessionId::new(format!("sess_{name}")),
+        turn: false,
     };
     let lineage: Vec<Ancestor> = parent.map(above).into_iter().collect();
     Run {
@@ -34,6 +35,8 @@ fn run(name: &str, parent: Option<&str>) -> Run {
         label: None,
         timeout_ms: None,
         accepted_at_ms: 10,
+        conversation: None,
+        asked: None,
     }
 }
 
@@ -58,6 +61,7 @@ fn outcome(status: RunStatus) -> Outcome {
         tail: "tail".to_owned(),
         output_bytes: 4,
         ended_at_ms: 20,
+        usage: None,
     }
 }
 
@@ -65,7 +69,11 @@ fn finished(name: &str, to: &str) -> Vec<Entry> {
     let run = RunId::new(name.to_owned());
     vec![
         Entry::Event(Event::RunFinished { run: run.clone(), outcome: outcome(RunStatus::Ok) }),
-        Entry::Event(Event::RunAnnounced { run, to: SessionId::new(to.to_owned()) }),
+        Entry::Event(Event::RunAnnounced {
+            run,
+            to: SessionId::new(to.to_owned()),
+            in_conversation: false,
+        }),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use hatchery_agent::{Model, TICKET_FD_VARIABLE};
+use hatchery_agent::{Model, SHELL_MODEL, TICKET_FD_VARIABLE};
 use hatchery_runtime::MODEL_VARIABLE;
 use hatchery_runtime::acp::{AgentSide, serve_agent};
 use hatchery_sandbox::{KeeperCommand, Network, Share, TICKET_FD, inherited_descriptor};
@@ -14,19 +14,18 @@ use tokio::net::unix::pipe::{Receiver, Sender};
 use crate::attach::THIS_PROGRAM;
 use crate::exit;
 
-/// The model where nobody names another.
-const DEFAULT_MODEL: &str = "builtin/shell";
-
 /// Serves the client on standard input and output to its end.
 pub(crate) fn serve() -> ExitCode {
-    let name = std::env::var(MODEL_VARIABLE).unwrap_or_else(|_| DEFAULT_MODEL.to_owned());
-    let model = match name.parse::<Model>() {
-        Ok(model) => model,
-        Err(error) => {
-            eprintln!("hatchery: {error}");
+    // A provider's model needs a key and the network, and this process is given neither.
+    match std::env::var(MODEL_VARIABLE) {
+        Ok(name) if name != SHELL_MODEL => {
+            eprintln!(
+                "hatchery: an agent in a process of its own has the model {SHELL_MODEL} only, not {name}"
+            );
             return exit::FAILED;
         }
-    };
+        _ => {}
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -46,7 +45,7 @@ pub(crate) fn serve() -> ExitCode {
         ticket,
         // Where the network is denied, it is denied to the whole tree from above.
         network: Network::Host,
-        model,
+        model: Model::Shell,
     };
     runtime.block_on(serve_on_standard_streams(side));
     // Standard input may have a reader that never returns; it ends with the process.

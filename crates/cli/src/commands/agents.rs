@@ -21,7 +21,7 @@ pub(crate) async fn run(command: AgentsCommand) -> Result<ExitCode, Failure> {
 
 async fn list(as_json: bool) -> Result<ExitCode, Failure> {
     let mut attached = attach(Purpose::Look).await?;
-    let answer = attached.client.call(Method::AgentsList, &json!({})).await;
+    let answer = attached.client.call(Method::AgentsSetup, &json!({})).await;
     attached.release(true).await;
     let answer = answer?;
     if as_json {

@@ -2,11 +2,14 @@
 
 pub(crate) mod agent;
 mod agents;
+mod audit;
 mod background;
 mod config;
+mod devices;
 mod gateway;
 mod logs;
 mod output;
+mod pair;
 mod sessions;
 mod spawn;
 mod tree;
@@ -35,6 +38,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
         Command::Gateway(GatewayCommand::Logs { tail, follow }) => logs::run(tail, follow),
         Command::Gateway(command) => within_runtime(background::run(command))?,
+        Command::Devices(command) => within_runtime(devices::run(command))?,
+        Command::Pair(args) => within_runtime(pair::run(args))?,
+        Command::Audit(command) => audit::run(command),
         Command::Agent => Ok(agent::serve()),
         Command::Completions { shell } => {
             let mut script = Vec::new();

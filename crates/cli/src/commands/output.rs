@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hatchery_agent::command_line;
+use hatchery_agent::{SHELL_MODEL, command_line, prompt};
 use hatchery_protocol::{
     AgentId, OutputChunk, OutputStream, RunStatus, RuntimeKind, SpawnAccepted, SpawnResult, Task,
 };
@@ -40,7 +40,10 @@ impl Output {
     }
 
     pub(super) fn executing(&mut self, receipt: &SpawnAccepted, task: &Task) {
-        self.line(&format!("[{}] Executing task: {}", receipt.session_id, command_line(task)));
+        // A provider's model is told words; everybody else runs them.
+        let of_a_provider = receipt.model.contains('/') && receipt.model != SHELL_MODEL;
+        let task = if of_a_provider { prompt(task) } else { command_line(task) };
+        self.line(&format!("[{}] Executing task: {task}", receipt.session_id));
     }
 
     pub(super) fn chunk(&mut self, chunk: OutputChunk) {

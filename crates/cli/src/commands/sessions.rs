@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hatchery_protocol::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::tree::in_tree_order;
 use crate::args::{SessionArgs, SessionsCommand};
@@ -35,6 +35,7 @@ async fn ask(method: Method, params: Value) -> Result<Value, Failure> {
 
 async fn list(tree: bool, limit: u32, as_json: bool) -> Result<ExitCode, Failure> {
     let answer = ask(Method::SessionsList, json!({"limit": limit})).await?;
+    let answer = own_words(&answer);
     if as_json {
         render::json(&answer);
         return Ok(ExitCode::SUCCESS);
@@ -48,6 +49,40 @@ async fn list(tree: bool, limit: u32, as_json: bool) -> Result<ExitCode, Failure
     let head = ["SESSION ID", "TYPE", "AGENT", "STATUS", "CREATED"];
     render::line(&render::table(&head, rows));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The list in our own words: what a session is for is its `kind`, and nothing in it changes
+/// from one look to the next without a cause.
+fn own_words(answer: &Value) -> Value {
+    let sessions = answer["sessions"].as_array().into_iter().flatten();
+    let mut sessions: Vec<Value> = sessions
+        .map(|row| {
+            let mut session = Map::new();
+            for (name, field) in [
+                ("sessionId", "id"),
+                ("key", "key"),
+                ("kind", "type"),
+                ("agentId", "agentId"),
+                ("parent", "parent"),
+                ("label", "label"),
+                ("createdAtMs", "createdAtMs"),
+                ("run", "run"),
+            ] {
+                if !row[field].is_null() {
+                    session.insert(name.to_owned(), row[field].clone());
+                }
+            }
+            Value::Object(session)
+        })
+        .collect();
+    // The newest first; the wire has the last used first.
+    sessions.sort_by_key(|session| std::cmp::Reverse(session["createdAtMs"].as_u64()));
+    json!({
+        "count": answer["count"],
+        "totalCount": answer["totalCount"],
+        "hasMore": answer["hasMore"],
+        "sessions": sessions,
+    })
 }
 
 fn row(place: String, session: &Value) -> Vec<String> {

@@ -3,15 +3,27 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod acp_interop;
+mod audit;
 mod bad_frames;
 mod bad_input;
+mod chat;
 mod crash;
 mod dependencies;
+mod device;
+mod device_door;
+mod device_tls;
+mod device_wire;
+mod devices;
 mod gateway_life;
 mod help;
 mod home;
 mod limits;
+mod look;
 mod looking;
+#[allow(dead_code)]
+mod model_server;
+mod models;
+mod nodes;
 mod runtimes;
 mod spawn;
 mod tickets;

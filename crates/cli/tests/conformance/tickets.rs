@@ -120,7 +120,7 @@ fn lineage_cannot_be_forged_and_the_owners_methods_stay_closed() {
         assert!(message.contains("unknown field"), "{message}");
     }
     let codes: Vec<&str> = rest.iter().map(code).collect();
-    assert_eq!(codes, ["OUTSIDE_WORKSPACE", "MISSING_SCOPE", "MISSING_SCOPE", "NO_SUCH_SESSION"]);
+    assert_eq!(codes, ["OUTSIDE_WORKSPACE", "MISSING_SCOPE", "NOT_FOR_RUNS", "NO_SUCH_SESSION"]);
     // None of it started anything: there is the main session and the probe's own.
     assert_eq!(home.sessions().len(), 2);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hatchery_protocol::AgentId;
 use serde::Deserialize;
 
-use super::Allowed;
+use super::{Allowed, ModelChoice};
 
 /// The agents and the limits of what they start.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -23,8 +23,8 @@ pub struct AgentsConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AgentDefaults {
-    /// The model, by name. Default: none; the built-in agent then uses `builtin/shell`.
-    pub model: Option<String>,
+    /// The model. Default: none; the built-in agent then uses `builtin/shell`.
+    pub model: Option<ModelChoice>,
     /// The directory agents work in, absolute. Default: none.
     pub workspace: Option<PathBuf>,
     /// The limits of what an agent starts.
@@ -62,8 +62,8 @@ impl SubagentDefaults {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct AgentEntry {
-    /// The model, by name.
-    pub model: Option<String>,
+    /// The model.
+    pub model: Option<ModelChoice>,
     /// The directory it works in, absolute.
     pub workspace: Option<PathBuf>,
     /// How it runs when it is not the built-in agent.
@@ -118,5 +118,5 @@ pub struct SubagentOverrides {
     /// Whether its spawns have to name an agent.
     pub require_agent_id: Option<bool>,
     /// The model of the sub-agents it starts.
-    pub model: Option<String>,
+    pub model: Option<ModelChoice>,
 }

@@ -130,6 +130,24 @@ pub enum ConfigError {
         "gateway.bind is custom, but gateway.customBindHost is not set. Set it to an IP address of this machine, or set gateway.bind to loopback."
     )]
     NoCustomHost,
+    /// A provider is configured and nobody knows where it is.
+    #[error(
+        "models.providers.{provider}.baseUrl is not set. Set it to the provider's address, such as https://api.example.com/v1, or remove the provider."
+    )]
+    NoBaseUrl {
+        /// The provider.
+        provider: String,
+    },
+    /// A key is to come from a variable that is not there.
+    #[error(
+        "{key} is to come from the environment variable {variable}, which is not set. Set it where the gateway is started, or write the key itself."
+    )]
+    NoSuchVariable {
+        /// The key from the root.
+        key: String,
+        /// The variable.
+        variable: String,
+    },
     /// The table of keys and the types disagree.
     #[error(
         "the program's own table of keys is inconsistent ({0}). This is a fault in hatchery, not in your file; please report it."

@@ -8,7 +8,8 @@ use hatchery_protocol::AgentId;
 use super::document::{self, Content, Node, Property, Spot};
 use super::error::refused;
 use super::layers::Layers;
-use super::schema::{ANY_AGENT, ENTRIES, Found, GATEWAY_JSON_SECTIONS, Key, children, find, join};
+use super::models::is_provider_name;
+use super::schema::{ANY, Found, GATEWAY_JSON_SECTIONS, Key, Named, children, find, join};
 use super::{ConfigError, Origin, Place, files, unknown};
 
 /// The sections a file may have.
@@ -71,9 +72,10 @@ impl Reader<'_> {
         };
         let mut seen = BTreeSet::new();
         for property in properties {
-            let (step, name) = match pattern {
-                ENTRIES => (ANY_AGENT, String::from(self.agent(path, property)?)),
-                _ => (property.name.as_str(), property.name.clone()),
+            let named = Named::ALL.into_iter().find(|named| named.section() == pattern);
+            let (step, name) = match named {
+                Some(named) => (ANY, self.name(named, path, property)?),
+                None => (property.name.as_str(), property.name.clone()),
             };
             if !children(pattern).contains(&step) {
                 return Err(self.unknown(pattern, path, property));
@@ -90,15 +92,30 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads a name that is an agent's.
-    fn agent(&mut self, path: &str, property: &Property) -> Result<AgentId, ConfigError> {
-        let id = AgentId::new(&property.name).map_err(|error| ConfigError::Invalid {
+    /// Reads a name that people give.
+    fn name(
+        &mut self,
+        named: Named,
+        path: &str,
+        property: &Property,
+    ) -> Result<String, ConfigError> {
+        let name = match named {
+            Named::Agent => {
+                AgentId::new(&property.name).map(String::from).map_err(|error| error.to_string())
+            }
+            Named::Provider if is_provider_name(&property.name) => Ok(property.name.clone()),
+            Named::Provider => Err(format!(
+                "`{}` cannot name a provider: take up to 64 letters, digits, `-` and `_`, and not `builtin`",
+                property.name
+            )),
+        };
+        let name = name.map_err(|reason| ConfigError::Invalid {
             at: self.place(property.at),
             key: path.to_owned(),
-            reason: error.to_string(),
+            reason,
         })?;
-        self.layers.add_agent(id.clone());
-        Ok(id)
+        self.layers.add_name(named, name.clone());
+        Ok(name)
     }
 
     fn leaf(&mut self, key: &Key, path: String, node: &Node) -> Result<(), ConfigError> {

@@ -6,13 +6,14 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use hatchery_access::AllowedOrigin;
 use hatchery_protocol::AgentId;
 use serde_json::{Value, json};
 
 use super::allowed::EVERY_AGENT;
 use super::bind::{BIND_WORDS, Bind};
 use super::document::{Content, Node, Spot};
-use super::{AddressRange, REDACTED};
+use super::{AddressRange, REDACTED, model_kinds};
 
 /// What a key's value may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +36,28 @@ pub(crate) enum Kind {
     Address,
     /// A list of IP addresses and ranges.
     AddressRanges,
+    /// A list of origins of pages, and `*`.
+    Origins,
+    /// A list of texts.
+    Texts,
     /// An agent's name.
     Agent,
     /// A list of agents' names and `*`.
     Agents,
     /// An absolute directory, possibly written with `~`.
     Directory,
+    /// An absolute file, possibly written with `~`.
+    File,
     /// A program and its arguments, as a list or one shell-quoted text.
     Command,
+    /// A model by name, or one with others to stand in for it.
+    Model,
+    /// An address to send requests to.
+    Url,
+    /// Headers, whose values nobody may see.
+    Headers,
+    /// A provider's models.
+    ModelList,
 }
 
 /// Why a value will not do.
@@ -71,10 +86,17 @@ impl Kind {
             Self::Bind => format!("{} or an IP address", BIND_WORDS.join(", ")),
             Self::Address => "an IP address in quotes".into(),
             Self::AddressRanges => "a list of IP addresses or ranges in quotes".into(),
+            Self::Origins => "a list of origins in quotes, such as https://chat.example.org".into(),
+            Self::Texts => "a list of texts in quotes".into(),
             Self::Agent => "the name of an agent in quotes".into(),
             Self::Agents => "a list of agents' names in quotes, or [\"*\"]".into(),
             Self::Directory => "a directory in quotes".into(),
+            Self::File => "a file in quotes".into(),
             Self::Command => "a command line in quotes, or a list of its words".into(),
+            Self::Model => "\"provider/model\", or { primary: \"provider/model\" }".into(),
+            Self::Url => "an address in quotes, such as \"https://api.example.com/v1\"".into(),
+            Self::Headers => "an object of headers and their values in quotes".into(),
+            Self::ModelList => "a list of models, such as [{ id: \"gpt-5\" }]".into(),
         }
     }
 
@@ -95,6 +117,17 @@ impl Kind {
         }
     }
 
+    /// The value as it may be shown.
+    pub(crate) fn shown(self, value: Value) -> Value {
+        match (self, value) {
+            (Self::Secret, Value::String(_)) => json!(REDACTED),
+            (Self::Headers, Value::Object(headers)) => {
+                headers.into_iter().map(|(name, _)| (name, json!(REDACTED))).collect()
+            }
+            (_, value) => value,
+        }
+    }
+
     /// Checks a value and brings it into the program's spelling.
     pub(crate) fn check(self, node: &Node, home: Option<&Path>) -> Result<Value, Fault> {
         match (self, &node.content) {
@@ -107,13 +140,25 @@ impl Kind {
                     Err(fault(node, Problem::OutOfRange { found, min, max }))
                 }
             }
-            (Self::AddressRanges | Self::Agents, Content::List(items)) => {
-                items.iter().map(|item| self.item(item)).collect()
-            }
+            (
+                Self::AddressRanges | Self::Agents | Self::Origins | Self::Texts,
+                Content::List(items),
+            ) => items.iter().map(|item| self.item(item)).collect(),
             (Self::Command, Content::List(words)) => command(node, words),
-            (Self::Agents | Self::AddressRanges | Self::Bool | Self::Whole { .. }, _) => {
-                Err(self.wrong_type(node))
-            }
+            (Self::Model, Content::Object(properties)) => model_kinds::choice(node, properties),
+            (Self::Headers, Content::Object(properties)) => model_kinds::headers(properties),
+            (Self::ModelList, Content::List(items)) => model_kinds::models(items),
+            (
+                Self::Agents
+                | Self::AddressRanges
+                | Self::Origins
+                | Self::Texts
+                | Self::Bool
+                | Self::Whole { .. }
+                | Self::Headers
+                | Self::ModelList,
+                _,
+            ) => Err(self.wrong_type(node)),
             (_, Content::Text(text)) => {
                 self.text(text, home).map_err(|reason| fault(node, Problem::Invalid(reason.0)))
             }
@@ -132,6 +177,11 @@ impl Kind {
         let read = match self {
             Self::Agents if text.trim() == EVERY_AGENT => Ok(json!(EVERY_AGENT)),
             Self::Agents => agent(text),
+            Self::Origins => {
+                text.trim().parse::<AllowedOrigin>().map(|_| json!(text.trim())).map_err(reason)
+            }
+            Self::Texts if text.trim().is_empty() => Err(Reason("it is empty. Remove it".into())),
+            Self::Texts => Ok(json!(text.trim())),
             _ => text.trim().parse::<AddressRange>().map(|_| json!(text.trim())).map_err(reason),
         };
         read.map_err(|reason| fault(node, Problem::Invalid(reason.0)))
@@ -156,7 +206,9 @@ impl Kind {
                 Err(_) => Err(Reason(format!("`{trimmed}` is not an IP address"))),
             },
             Self::Agent => agent(trimmed),
-            Self::Directory => directory(trimmed, home),
+            Self::Url => model_kinds::url(trimmed).map_err(Reason),
+            Self::Model => Ok(json!(trimmed)),
+            Self::Directory | Self::File => directory(trimmed, home),
             Self::Command => match shlex::split(trimmed) {
                 Some(words) if !words.is_empty() => Ok(json!(words)),
                 _ => Err(Reason("its quotes do not match. Write it as a list of words".into())),
@@ -173,7 +225,7 @@ fn reason(error: impl std::error::Error) -> Reason {
     Reason(error.to_string())
 }
 
-fn fault(node: &Node, problem: Problem) -> Fault {
+pub(crate) fn fault(node: &Node, problem: Problem) -> Fault {
     Fault { at: node.at, problem }
 }
 

@@ -10,19 +10,21 @@
 //! known key is one line of the table in `schema`; nothing else in the program names them all.
 
 mod acp;
-mod address;
 mod agents;
 mod allowed;
 mod bind;
 mod document;
 mod edit;
 mod error;
+mod exemptions;
 mod file;
 mod files;
 mod gateway;
 mod kind;
 mod layers;
 mod location;
+mod model_kinds;
+mod models;
 mod origin;
 mod schema;
 mod secret;
@@ -35,7 +37,6 @@ mod unknown;
 mod tests;
 
 pub use acp::AcpConfig;
-pub use address::{AddressRange, InvalidAddressRange};
 pub use agents::{
     AcpCommand, AgentDefaults, AgentEntry, AgentRuntime, AgentRuntimeKind, AgentsConfig,
     SubagentDefaults, SubagentOverrides,
@@ -45,8 +46,13 @@ pub use bind::{Bind, UnknownBind};
 pub use edit::{AllowList, Changed, EditError, allow_agent};
 pub use error::{ConfigError, Place};
 pub use files::Fingerprint;
-pub use gateway::{AuthConfig, AuthMode, GatewayConfig, Mode, PairingConfig};
+pub use gateway::{
+    AuthConfig, AuthMode, ControlUiConfig, GatewayConfig, Mode, NodePairingConfig, NodesConfig,
+    PairingConfig, RateLimitConfig, TlsConfig, TrustedProxyConfig,
+};
+pub use hatchery_access::{AddressRange, InvalidAddressRange};
 pub use location::{NoConfigDirectory, hatchery_json};
+pub use models::{ModelApi, ModelChoice, ModelEntry, ModelsConfig, ModelsMode, ProviderConfig};
 pub use origin::{Origin, REDACTED, Setting};
 pub use secret::Secret;
 pub use security::{DevicePairingConfig, SecurityConfig};
@@ -65,6 +71,8 @@ pub struct Config {
     pub acp: AcpConfig,
     /// The agents and the limits of what they start.
     pub agents: AgentsConfig,
+    /// The providers of models.
+    pub models: ModelsConfig,
     settings: Vec<Setting>,
 }
 
@@ -77,13 +85,13 @@ impl Config {
     pub fn load(sources: &Sources<'_>) -> Result<Self, ConfigError> {
         let layers = Layers::read(sources)?;
         let (typed, settings) = (layers.typed()?, layers.settings());
-        let typed::Typed { gateway, security, acp, agents } = typed;
-        Ok(Self { gateway, security, acp, agents, settings })
+        let typed::Typed { gateway, security, acp, agents, models } = typed;
+        Ok(Self { gateway, security, acp, agents, models, settings })
     }
 
     /// Every known key with its value and origin, in the order of the documentation. A secret
-    /// shows as [`REDACTED`], a key without a value as null. Keys of `agents.entries` appear
-    /// once for each agent there is.
+    /// shows as [`REDACTED`], a key without a value as null. Keys of `agents.entries` and
+    /// `models.providers` appear once for each agent and provider there is.
     #[must_use]
     pub fn settings(&self) -> &[Setting] {
         &self.settings

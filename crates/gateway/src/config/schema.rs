@@ -1,8 +1,8 @@
 //! Every key there is: one line each.
 //!
 //! The check for unknown keys, the check of values, the defaults, the environment and
-//! `config show` all read this table. The types in `gateway`, `security`, `acp` and `agents` are
-//! filled from it and refuse a key they do not know, so a line without a field does not load.
+//! `config show` all read this table. The types in `gateway`, `security`, `acp`, `agents` and
+//! `models` are filled from it and refuse a key they do not know, so a line without a field does not load.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use super::kind::Kind;
 
 /// One known key.
 pub(crate) struct Key {
-    /// The key from the root. `*` stands for an agent's name.
+    /// The key from the root. `*` stands for a name people give: an agent's or a provider's.
     pub(crate) path: &'static str,
     pub(crate) kind: Kind,
     pub(crate) fallback: Fallback,
@@ -46,11 +46,40 @@ impl Fallback {
     }
 }
 
-/// The stand-in for an agent's name in a path.
-pub(crate) const ANY_AGENT: &str = "*";
+/// The stand-in for a name people give, in a path.
+pub(crate) const ANY: &str = "*";
 
-/// The object whose names are agents.
-pub(crate) const ENTRIES: &str = "agents.entries";
+/// What people give names to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Named {
+    Agent,
+    Provider,
+}
+
+impl Named {
+    pub(crate) const ALL: [Self; 2] = [Self::Agent, Self::Provider];
+
+    /// The object whose names they are.
+    pub(crate) fn section(self) -> &'static str {
+        match self {
+            Self::Agent => "agents.entries",
+            Self::Provider => "models.providers",
+        }
+    }
+
+    /// What stands for such a name where none is meant in particular.
+    pub(crate) fn placeholder(self) -> &'static str {
+        match self {
+            Self::Agent => "<agent>",
+            Self::Provider => "<provider>",
+        }
+    }
+
+    /// The kind of name a path has in it.
+    pub(crate) fn within(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|named| path.starts_with(named.section()))
+    }
+}
 
 /// The sections `gateway.json` may have.
 pub(crate) const GATEWAY_JSON_SECTIONS: [&str; 3] = ["gateway", "security", "acp"];
@@ -84,6 +113,7 @@ fn bind(flags: &Flags) -> Option<String> {
 
 const AUTH_MODES: &[&str] = &["token", "password", "none", "trusted-proxy"];
 const SECONDS: Kind = Kind::Whole { min: 0, max: u32::MAX as i64 };
+const MILLISECONDS: Kind = Kind::Whole { min: 1_000, max: 7 * 24 * 60 * 60 * 1_000 };
 const AT_LEAST_ONE: Kind = Kind::Whole { min: 1, max: u32::MAX as i64 };
 
 /// The table.
@@ -98,11 +128,30 @@ pub(crate) static KEYS: &[Key] = &{
         key("gateway.auth.mode", Kind::Word(AUTH_MODES), Word("token")),
         key("gateway.auth.token", Kind::Secret, Unset).env("GATEWAY_TOKEN"),
         key("gateway.auth.password", Kind::Secret, Unset).env("GATEWAY_PASSWORD"),
+        key("gateway.auth.rateLimit.maxAttempts", Kind::Whole { min: 1, max: 1_000 }, Number(10)),
+        key("gateway.auth.rateLimit.windowMs", MILLISECONDS, Number(60_000)),
+        key("gateway.auth.rateLimit.lockoutMs", MILLISECONDS, Number(300_000)),
+        key("gateway.auth.trustedProxy.userHeader", Kind::Text, Unset),
+        key("gateway.auth.trustedProxy.requiredHeaders", Kind::Texts, EmptyList),
+        key("gateway.auth.trustedProxy.allowUsers", Kind::Texts, EmptyList),
         key("gateway.trustedProxies", Kind::AddressRanges, EmptyList),
+        key("gateway.handshakeTimeoutMs", Kind::Whole { min: 100, max: 60_000 }, Number(15_000)).env("HANDSHAKE_TIMEOUT_MS"),
+        key("gateway.tls.enabled", Kind::Bool, Bool(false)),
+        key("gateway.tls.autoGenerate", Kind::Bool, Bool(true)),
+        key("gateway.tls.certPath", Kind::File, Unset),
+        key("gateway.tls.keyPath", Kind::File, Unset),
+        key("gateway.controlUi.enabled", Kind::Bool, Bool(true)),
+        key("gateway.controlUi.basePath", Kind::Text, Unset),
+        key("gateway.controlUi.root", Kind::Directory, Unset),
+        key("gateway.controlUi.allowedOrigins", Kind::Origins, EmptyList),
+        key("gateway.controlUi.allowInsecureAuth", Kind::Bool, Bool(false)),
+        key("gateway.controlUi.dangerouslyDisableDeviceAuth", Kind::Bool, Bool(false)),
+        key("gateway.nodes.pairing.autoApproveLocal", Kind::Bool, Bool(true)),
         key("gateway.pairing.loopbackExempt", Kind::Bool, Bool(false)),
         key("gateway.pairing.internalSpawnBypass", Kind::Bool, Bool(true)).env("INTERNAL_SPAWN_BYPASS"),
 
         key("security.enforcePairing", Kind::Bool, Bool(true)),
+        key("security.allowExemptionsBeyondLoopback", Kind::Bool, Bool(false)),
         key("security.devicePairing.requireForExternal", Kind::Bool, Bool(true)),
         key("security.devicePairing.skipForLoopback", Kind::Bool, Bool(false)),
 
@@ -111,7 +160,7 @@ pub(crate) static KEYS: &[Key] = &{
         key("acp.defaultAgent", Kind::Agent, Unset),
         key("acp.maxConcurrentSessions", AT_LEAST_ONE, Unset),
 
-        key("agents.defaults.model", Kind::Text, Unset),
+        key("agents.defaults.model", Kind::Model, Unset),
         key("agents.defaults.workspace", Kind::Directory, Unset),
         key("agents.defaults.subagents.maxSpawnDepth", Kind::Whole { min: 1, max: 5 }, Number(1)),
         key("agents.defaults.subagents.maxChildrenPerAgent", Kind::Whole { min: 1, max: 20 }, Number(5)),
@@ -120,13 +169,20 @@ pub(crate) static KEYS: &[Key] = &{
         key("agents.defaults.subagents.requireAgentId", Kind::Bool, Bool(false)),
         key("agents.defaults.subagents.runTimeoutSeconds", SECONDS, Number(0)),
 
-        key("agents.entries.*.model", Kind::Text, Unset),
+        key("agents.entries.*.model", Kind::Model, Unset),
         key("agents.entries.*.workspace", Kind::Directory, Unset),
         key("agents.entries.*.runtime.type", Kind::Word(&["acp"]), Unset),
         key("agents.entries.*.runtime.acp.command", Kind::Command, Unset),
         key("agents.entries.*.subagents.allowAgents", Kind::Agents, Unset),
         key("agents.entries.*.subagents.requireAgentId", Kind::Bool, Unset),
-        key("agents.entries.*.subagents.model", Kind::Text, Unset),
+        key("agents.entries.*.subagents.model", Kind::Model, Unset),
+
+        key("models.mode", Kind::Word(&["merge", "replace"]), Word("merge")),
+        key("models.providers.*.baseUrl", Kind::Url, Unset),
+        key("models.providers.*.apiKey", Kind::Secret, Unset),
+        key("models.providers.*.api", Kind::Word(&["openai-completions"]), Unset),
+        key("models.providers.*.headers", Kind::Headers, Unset),
+        key("models.providers.*.models", Kind::ModelList, Unset),
     ]
 };
 

@@ -9,6 +9,9 @@ use serde::Deserialize;
 pub struct SecurityConfig {
     /// Whether devices have to be paired at all. Default: true.
     pub enforce_pairing: bool,
+    /// Whether settings that spare somebody from pairing may hold where others can reach the
+    /// gateway. Default: false.
+    pub allow_exemptions_beyond_loopback: bool,
     /// Which devices have to be.
     pub device_pairing: DevicePairingConfig,
 }

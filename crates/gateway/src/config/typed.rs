@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::layers::Layers;
-use super::{AcpConfig, AgentsConfig, ConfigError, GatewayConfig, SecurityConfig};
+use super::schema::Named;
+use super::{AcpConfig, AgentsConfig, ConfigError, GatewayConfig, ModelsConfig, SecurityConfig};
 
 /// The sections of a configuration.
 #[derive(Deserialize)]
@@ -14,6 +15,7 @@ pub(crate) struct Typed {
     pub(crate) security: SecurityConfig,
     pub(crate) acp: AcpConfig,
     pub(crate) agents: AgentsConfig,
+    pub(crate) models: ModelsConfig,
 }
 
 impl Layers {
@@ -21,9 +23,11 @@ impl Layers {
     /// table promises what they do not keep.
     pub(crate) fn typed(&self) -> Result<Typed, ConfigError> {
         let mut root = Map::new();
-        section(&mut root, "agents.entries");
-        for agent in self.agents() {
-            section(&mut root, &format!("agents.entries.{agent}"));
+        for named in Named::ALL {
+            section(&mut root, named.section());
+            for name in self.names(named) {
+                section(&mut root, &format!("{}.{name}", named.section()));
+            }
         }
         for key in self.in_force().filter(|key| !key.value.is_null()) {
             let (parent, name) = key.path.rsplit_once('.').unwrap_or(("", &key.path));
@@ -32,7 +36,12 @@ impl Layers {
             }
         }
         resolve_bind(&mut root)?;
-        Ok(serde_json::from_value(Value::Object(root))?)
+        let typed: Typed = serde_json::from_value(Value::Object(root))?;
+        let providers = &typed.models;
+        match providers.providers.keys().find(|name| providers.base_url(name).is_none()) {
+            Some(name) => Err(ConfigError::NoBaseUrl { provider: name.clone() }),
+            None => Ok(typed),
+        }
     }
 }
 

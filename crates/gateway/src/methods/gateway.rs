@@ -1,16 +1,10 @@
-//! `gateway.*`, `config.*` and `health`: the gateway about itself.
+//! `gateway.*`: the gateway about itself.
 
 use hatchery_access::{Admin, Permit, Read};
 use serde_json::{Value, json};
 
 use crate::clock::now_ms;
 use crate::gateway::Shared;
-
-/// A sign of life.
-pub(crate) fn health(shared: &Shared) -> Value {
-    let broken = shared.supervisor.load().journal_broken;
-    json!({"ok": !broken, "ts": now_ms()})
-}
 
 /// The gateway's condition.
 pub(crate) fn status(shared: &Shared, _permit: &Permit<Read>) -> Value {
@@ -23,6 +17,7 @@ pub(crate) fn status(shared: &Shared, _permit: &Permit<Read>) -> Value {
         "address": shared.address.map(|address| address.to_string()),
         "tcpAccepted": shared.tcp_accepted(),
         "connections": load.connections,
+        "tlsFingerprint": shared.tls.as_ref().map(|tls| &tls.fingerprint),
         "runs": {"live": load.live, "atWork": load.at_work, "queued": load.queued},
         "journal": if load.journal_broken { "broken" } else { "ok" },
         "stateDirectory": shared.state_directory.path(),
@@ -33,22 +28,4 @@ pub(crate) fn status(shared: &Shared, _permit: &Permit<Read>) -> Value {
 pub(crate) fn stop(shared: &Shared, _permit: &Permit<Admin>) -> Value {
     shared.ask_to_stop();
     json!({"stopping": true, "pid": std::process::id()})
-}
-
-/// Every setting with its value and origin; secrets are not shown.
-pub(crate) fn config(shared: &Shared, _permit: &Permit<Admin>) -> Value {
-    let config = shared.supervisor.settings.config();
-    let settings: Vec<Value> = config
-        .settings()
-        .iter()
-        .map(|setting| {
-            json!({
-                "key": setting.key,
-                "value": setting.value,
-                "origin": setting.origin.to_string(),
-                "isDefault": setting.origin == crate::config::Origin::Default,
-            })
-        })
-        .collect();
-    json!({"settings": settings})
 }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hatchery_access::{Caller, Permit, Read, Refusal, Remedy, Write};
 use hatchery_protocol::{ErrorCode, SpawnParams, WireError};
-use hatchery_store::{HistoryItem, Lookup, ReadError, SessionFilter, SessionView, Store};
+use hatchery_store::{HistoryItem, Lookup, ReadError, SessionView, Store};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,22 +15,11 @@ use crate::asker::Asker;
 use crate::gateway::Shared;
 use crate::supervisor::{Directories, unavailable};
 
-/// How many sessions are listed where no number is asked for, and at most.
-const DEFAULT_LISTED: u32 = 100;
-const MAX_LISTED: u32 = 1_000;
-
 /// Parameters that name one session, by id, key or prefix.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SessionParams {
     session: String,
-}
-
-/// Parameters of `sessions.list`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ListParams {
-    limit: Option<u32>,
 }
 
 /// Starts a sub-agent. The receipt is sent once the spawn is durable.
@@ -51,12 +40,7 @@ fn directories(shared: &Shared, params: &SpawnParams) -> Result<Directories, Ref
     let cwd = params.cwd.as_deref().map(resolve).transpose()?;
     let caller_cwd = match &params.caller_cwd {
         Some(path) => resolve(path)?,
-        None => {
-            let workspace = shared.state_directory.workspace();
-            std::fs::create_dir_all(&workspace)
-                .map_err(|error| unavailable("NO_WORKSPACE", error))?;
-            workspace
-        }
+        None => super::conversation::workspace(shared)?,
     };
     Ok(Directories { cwd, caller_cwd })
 }
@@ -80,20 +64,6 @@ fn resolve(path: &str) -> Result<PathBuf, Refusal> {
         Ok(_) => refuse("it is not a directory"),
         Err(error) => refuse(&error.to_string()),
     }
-}
-
-/// The sessions there are, the newest first: the owner sees all, a run its own tree.
-pub(crate) async fn list(
-    shared: &Arc<Shared>,
-    permit: Permit<Read>,
-    params: ListParams,
-) -> Result<Value, WireError> {
-    let filter = SessionFilter {
-        limit: params.limit.unwrap_or(DEFAULT_LISTED).min(MAX_LISTED),
-        below: permit.caller().grant().map(|grant| grant.session().clone()),
-    };
-    let sessions = reading(shared, move |store| store.sessions(&filter)).await?;
-    Ok(json!({"count": sessions.len(), "sessions": sessions}))
 }
 
 /// One session.
@@ -149,7 +119,7 @@ pub(crate) async fn kill(
 }
 
 /// The session a text names, if the caller may see it.
-async fn find(
+pub(super) async fn find(
     shared: &Arc<Shared>,
     caller: &Caller,
     text: String,
@@ -160,10 +130,7 @@ async fn find(
     let (found, visible) = reading(shared, move |store| {
         let found = store.find_session(&wanted)?;
         let visible = match (&found, below) {
-            (Lookup::One(session), Some(root)) => {
-                let filter = SessionFilter { limit: MAX_LISTED, below: Some(root) };
-                store.sessions(&filter)?.iter().any(|seen| seen.session_id == session.session_id)
-            }
+            (Lookup::One(session), Some(root)) => store.stands_below(&session.session_id, &root)?,
             _ => true,
         };
         Ok((found, visible))
@@ -191,7 +158,7 @@ async fn find(
 }
 
 /// Asks the store without holding up other connections.
-async fn reading<T: Send + 'static>(
+pub(crate) async fn reading<T: Send + 'static>(
     shared: &Arc<Shared>,
     question: impl FnOnce(&Store) -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, WireError> {

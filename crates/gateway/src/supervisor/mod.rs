@@ -4,9 +4,15 @@
 //! journal, and everything else (the receipt, the start of a process, what watchers see) happens
 //! in the journal's own order after the commit. The supervisor decides nothing itself.
 
+mod audit;
+mod keys;
 mod observer;
+mod readers;
 mod recovery;
+mod revocation;
 mod run;
+mod spawning;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,23 +21,26 @@ use std::time::Duration;
 
 use hatchery_access::{Caller, Permit, Proof, Refusal, Remedy, TicketOffice, Write};
 use hatchery_agent::Cancel;
-use hatchery_protocol::{
-    ErrorCode, RunId, RunStatus, RuntimeKind, SessionId, SpawnAccepted, SpawnParams,
-};
-use hatchery_spawn::{Command, Effect, Event, Run, SpawnRequest, State, decide, effects};
+use hatchery_protocol::{ErrorCode, RunId, RunStatus, SessionId};
+use hatchery_spawn::{Command, Effect, Event, Run, State, decide, effects};
 use hatchery_store::{CommitError, Entry, Store};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
-use crate::asker::Asker;
 use crate::clock::now_ms;
+use crate::fold::Fold;
 use crate::hub::Hub;
-use crate::ids::draw;
 use crate::launcher::Launcher;
-use crate::refusal_log::RefusalLog;
 use crate::settings::Settings;
+use crate::talk::{Talk, herald};
 use crate::watchers::Watchers;
+use keys::MessageKeys;
+
+pub(crate) use turns::{Message, Taken};
+
+pub(crate) use audit::Guest;
 
 /// How long runs may take to end in a shutdown before their processes are killed.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
@@ -42,10 +51,14 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(15);
 /// The supervisor. There is one in a gateway, shared by all its doors.
 pub(crate) struct Supervisor {
     core: Mutex<Core>,
+    /// Apart from the core: what strangers cause must not hold up a spawn.
+    fold: Mutex<Fold>,
     pub(crate) store: Store,
     pub(crate) settings: Settings,
     launcher: Launcher,
-    pub(crate) hub: Arc<Hub>,
+    pub(crate) talk: Arc<Talk>,
+    /// Held while a session is opened, until that is durable.
+    pub(crate) opening: tokio::sync::Mutex<()>,
     tasks: Handle,
     /// Counts what has happened, so that whoever waits for something looks again.
     changes: watch::Sender<u64>,
@@ -60,7 +73,7 @@ struct Core {
     tasks: BTreeMap<RunId, RunTasks>,
     keepers: BTreeMap<i32, RunId>,
     watchers: Watchers,
-    refusals: RefusalLog,
+    message_keys: MessageKeys,
     shutting_down: bool,
     /// Why the journal takes nothing any more, once it does not.
     journal_error: Option<CommitError>,
@@ -90,78 +103,27 @@ impl Supervisor {
         launcher: Launcher,
         hub: Arc<Hub>,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        let (news, to_tell) = unbounded_channel();
+        let talk = Arc::new(Talk::new(Arc::clone(&hub), Handle::current(), news));
+        let supervisor = Arc::new(Self {
             core: Mutex::default(),
+            fold: Mutex::default(),
             store,
             settings,
             launcher,
-            hub,
+
+            talk,
+            opening: tokio::sync::Mutex::default(),
             tasks: Handle::current(),
             changes: watch::Sender::new(0),
-        })
+        });
+        tokio::spawn(herald(Arc::downgrade(&supervisor), hub, to_tell));
+        supervisor
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {
         // Every change to the core is complete before anything can panic.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes a spawn on. Its receipt is given to `asker` once it is durable, before anything else
-    /// is said of the run; a `stream`ing asker then sees what the run says and gets its end.
-    ///
-    /// Blocks on the disk for as long as it takes to see whether the settings have changed.
-    pub(crate) fn spawn(
-        self: &Arc<Self>,
-        permit: &Permit<Write>,
-        params: SpawnParams,
-        directories: Directories,
-        asker: Asker,
-    ) -> Result<(), Refusal> {
-        let (run, session) = draw().map_err(|error| unavailable("NO_RANDOMNESS", error))?;
-        let stream = params.stream;
-        let mut request = SpawnRequest {
-            caller: permit.caller().clone(),
-            run,
-            session,
-            task: params.task,
-            agent: params.agent_id,
-            runtime: params.runtime.unwrap_or(RuntimeKind::Isolated),
-            model: params.model,
-            cwd: directories.cwd,
-            caller_cwd: directories.caller_cwd,
-            timeout_ms: params.run_timeout_seconds.map(|seconds| seconds.saturating_mul(1_000)),
-            label: params.label,
-            shutting_down: false,
-        };
-        let policy = self.settings.policy();
-        let now = now_ms();
-        let caller = request.caller.clone();
-        let mut core = self.core();
-        if let Some(error) = &core.journal_error {
-            return Err(unavailable("JOURNAL_UNAVAILABLE", error));
-        }
-        request.shutting_down = core.shutting_down;
-        let decided = decide(&core.state, &policy, &Command::Spawn(Box::new(request)), now);
-        let events = match decided {
-            Ok(events) => events,
-            Err(refusal) => {
-                drop(core);
-                let refusal = Refusal::from(refusal);
-                self.note_refusal(&caller.describe(), &refusal, "spawn");
-                return Err(refusal);
-            }
-        };
-        for event in &events {
-            if let Event::RunAccepted { run } = event {
-                core.callers.insert(run.id.clone(), caller.clone());
-                if stream {
-                    core.watchers.watch(run.id.clone(), asker.watcher());
-                }
-            }
-        }
-        let receipt = events.iter().find_map(receipt);
-        self.happen(&mut core, now, events, move |outcome| asker.answer(outcome, receipt));
-        Ok(())
     }
 
     /// Stops a session's run and everything below it, and returns once all of it is gone.
@@ -244,6 +206,11 @@ impl Supervisor {
     }
 
     fn publish(&self, events: &[Event], ended: &[Run]) {
+        self.tell_watchers(events, ended);
+        self.tell_readers(events, ended);
+    }
+
+    fn tell_watchers(&self, events: &[Event], ended: &[Run]) {
         let mut core = self.core();
         for event in events {
             match event {
@@ -263,7 +230,13 @@ impl Supervisor {
                 Event::RunStopping { run, reason } => {
                     tracing::info!(%run, ?reason, "run stopping");
                 }
-                Event::RunAnnounced { .. } | Event::Refused { .. } => {}
+                Event::RunAnnounced { .. }
+                | Event::Refused { .. }
+                | Event::SessionOpened { .. }
+                | Event::SessionPatched { .. }
+                | Event::SessionReset { .. }
+                | Event::SessionDeleted { .. }
+                | Event::MessageAdded { .. } => {}
             }
         }
     }
@@ -292,6 +265,7 @@ impl Supervisor {
             let refusal = unavailable("JOURNAL_UNAVAILABLE", error);
             core.watchers.lost(&run.id, &refusal.into());
         }
+        self.talk.lost(&unavailable("JOURNAL_UNAVAILABLE", error).into());
         if core.journal_error.is_none() {
             tracing::error!("{error}");
             core.journal_error = Some(error.clone());
@@ -327,23 +301,6 @@ impl Supervisor {
     /// The run whose keeper has this process id.
     pub(crate) fn run_of_keeper(&self, pid: i32) -> Option<RunId> {
         self.core().keepers.get(&pid).cloned()
-    }
-
-    /// Writes a refusal to the journal, within bounds that nobody outside can stretch.
-    pub(crate) fn note_refusal(&self, caller: &str, refusal: &Refusal, subject: &str) {
-        tracing::warn!(caller, code = refusal.code, rule = %refusal.rule, subject,
-            detail = refusal.log_only.as_deref(), "refused");
-        let now = now_ms();
-        if !self.core().refusals.may_write(now) {
-            return;
-        }
-        let event = Event::Refused {
-            caller: caller.to_owned(),
-            code: refusal.code.to_owned(),
-            rule: refusal.rule.to_owned(),
-            subject: subject.to_owned(),
-        };
-        self.store.append(now, vec![Entry::Event(event)], Box::new(|_| {}));
     }
 
     /// Lets the watchers be changed.
@@ -453,19 +410,6 @@ impl Core {
 pub(crate) struct Directories {
     pub(crate) cwd: Option<PathBuf>,
     pub(crate) caller_cwd: PathBuf,
-}
-
-fn receipt(event: &Event) -> Option<SpawnAccepted> {
-    let Event::RunAccepted { run } = event else { return None };
-    Some(SpawnAccepted {
-        status: RunStatus::Accepted,
-        run_id: run.id.clone(),
-        session_id: run.session.clone(),
-        child_session_key: run.session_key.clone(),
-        agent_id: run.agent.clone(),
-        runtime: run.runtime,
-        model: run.model.clone(),
-    })
 }
 
 fn ticket_required() -> Refusal {

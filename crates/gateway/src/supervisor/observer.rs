@@ -98,7 +98,10 @@ impl Observer for RunObserver {
         };
         let supervisor = Arc::clone(&self.supervisor);
         let afterwards = move |durable: Result<(), CommitError>| match durable {
-            Ok(()) => supervisor.core().watchers.output(&piece, &share),
+            Ok(()) => {
+                supervisor.core().watchers.output(&piece, &share);
+                supervisor.talk.said(&piece.run, piece.stream, &piece.bytes, now_ms());
+            }
             Err(error) => supervisor.journal_broke(&error, &[]),
         };
         self.supervisor.store.append(now_ms(), entries, Box::new(afterwards));

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hatchery_agent::Cancel;
+use hatchery_agent::{Cancel, Conversation, Model, Usage as ModelUsage};
 use hatchery_protocol::RunId;
 use hatchery_runtime::{RunEnd, run as run_to_its_end};
 use hatchery_sandbox::{TicketSource, ticket_channel};
-use hatchery_spawn::{Command, Ending, Run};
+use hatchery_spawn::{Command, Ending, Run, Usage};
 
 use super::observer::RunObserver;
 use super::{RunTasks, Supervisor};
 use crate::clock::now_ms;
+use crate::models::model_of;
+use crate::talk::conversation;
 
 impl Supervisor {
     /// Starts a run that has its slot.
@@ -50,21 +52,48 @@ impl Supervisor {
                 if let Some(limit) = run.timeout_ms {
                     self.help(&run.id, self.clone().watch_deadline(run.id.clone(), limit));
                 }
-                let spec = self.launcher.spec(&run, ticket);
-                Ok(run_to_its_end(spec, self.launcher.keeper(), observer, cancel).await)
+                match model_of(&self.settings.config(), &run) {
+                    Ok(model) => {
+                        let earlier = self.earlier(&run, model.as_ref()).await;
+                        let spec = self.launcher.spec(&run, ticket, model, earlier);
+                        Ok(run_to_its_end(spec, self.launcher.keeper(), observer, cancel).await)
+                    }
+                    Err(gone) => Err(gone.to_string()),
+                }
             }
             Err(error) => Err(format!("no ticket could be handed to the run: {error}")),
         };
+        let mut usage = None;
         let (exit_code, failure) = match end {
-            Ok(RunEnd::Answered { exit_code }) => (exit_code, None),
+            Ok(RunEnd::Answered { exit_code, report }) => {
+                usage = report.and_then(|report| report.usage).map(tokens);
+                (exit_code, None)
+            }
             Ok(RunEnd::Cancelled) => (None, Some("it was cancelled".to_owned())),
             Ok(RunEnd::Failed(failure)) => (None, Some(failure.to_string())),
             Err(failure) => (None, Some(failure)),
         };
         let (tail, output_bytes) = said.last_words();
-        let ending = Ending { exit_code, failure, tail, output_bytes };
+        let ending = Ending { exit_code, failure, tail, output_bytes, usage };
         if let Err(refusal) = self.command(&Command::Ended { run: run.id, ending }) {
             tracing::error!("the end of a run was refused: {refusal}");
+        }
+    }
+
+    /// What was said in a turn's conversation before it, for a model that can use it.
+    async fn earlier(self: &Arc<Self>, run: &Run, model: Option<&Model>) -> Conversation {
+        if !run.is_turn() || !matches!(model, Some(Model::Chat(_))) {
+            return Conversation::default();
+        }
+        let (supervisor, session) = (Arc::clone(self), run.session.clone());
+        let read = tokio::task::spawn_blocking(move || conversation(&supervisor.store, &session));
+        match read.await {
+            Ok(Ok(conversation)) => conversation,
+            Ok(Err(error)) => {
+                tracing::error!(run = %run.id, "the conversation cannot be read: {error}");
+                Conversation::default()
+            }
+            Err(_) => Conversation::default(),
         }
     }
 
@@ -96,5 +125,13 @@ impl Supervisor {
         if let Err(refusal) = self.command(&Command::DeadlinePassed { run }) {
             tracing::error!("a deadline was refused: {refusal}");
         }
+    }
+}
+
+fn tokens(usage: ModelUsage) -> Usage {
+    Usage {
+        input_tokens: usage.input_tokens,
+        output_tokens: usage.output_tokens,
+        cached_tokens: usage.cached_tokens,
     }
 }

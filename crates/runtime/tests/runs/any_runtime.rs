@@ -3,11 +3,15 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use hatchery_agent::{ChatModel, Model, ModelDeadlines};
 use hatchery_protocol::Task;
 use hatchery_runtime::RunSpec;
 use libtest_mimic::Trial;
 
-use crate::support::{both, outcome, outcome_cancelled_at, processes, runs, spec, text};
+use crate::model_server::ModelServer;
+use crate::support::{
+    both, outcome, outcome_cancelled_at, processes, runs, said_by_a_model, spec, text,
+};
 
 pub(crate) fn all() -> Vec<Trial> {
     crate::trials![
@@ -21,7 +25,8 @@ pub(crate) fn all() -> Vec<Trial> {
         any_runtime::a_ticket_reaches_the_command,
         any_runtime::a_cancelled_run_is_dead,
         any_runtime::a_run_in_a_missing_directory_says_so,
-        any_runtime::an_unknown_model_fails_the_run,
+        any_runtime::a_providers_model_is_asked_in_this_process_only,
+        any_runtime::a_run_without_a_model_says_so,
     ]
 }
 
@@ -145,9 +150,36 @@ pub(crate) async fn a_run_in_a_missing_directory_says_so() {
     }
 }
 
-pub(crate) async fn an_unknown_model_fails_the_run() {
+pub(crate) async fn a_providers_model_is_asked_in_this_process_only() {
+    let server = ModelServer::start([]);
+    let model = ChatModel {
+        provider: "mock".to_owned(),
+        id: "echo".to_owned(),
+        base_url: server.base_url(),
+        api_key: None,
+        headers: Vec::new(),
+        context_window: None,
+        max_tokens: None,
+        deadlines: ModelDeadlines::default(),
+    };
+    let asked = |launch| {
+        let model = Some(Model::Chat(Box::new(model.clone())));
+        RunSpec { model, ..spec(launch, text("hello")) }
+    };
+    let [local, isolated] = both();
+    let answer = said_by_a_model(asked(local)).await;
+    assert_eq!(answer, ("answered with 18 tokens".to_owned(), b"echo: hello".to_vec()));
+    let (refused, printed) = said_by_a_model(asked(isolated)).await;
+    assert!(
+        refused.contains("`mock/echo`") && refused.ends_with("use --runtime local"),
+        "{refused}"
+    );
+    assert!(printed.is_empty());
+    assert_eq!(server.requests().len(), 1);
+}
+
+pub(crate) async fn a_run_without_a_model_says_so() {
     let [local, _] = both();
-    let spec = RunSpec { model: "other/model".to_owned(), ..spec(local, text("true")) };
-    let (end, _) = outcome(spec).await;
-    assert_eq!(end, "unknown model `other/model`: the one model there is is `builtin/shell`");
+    let (end, _) = outcome(RunSpec { model: None, ..spec(local, text("true")) }).await;
+    assert_eq!(end, "the run has no model; set agents.defaults.model");
 }

@@ -6,6 +6,9 @@
 
 mod agent;
 mod any_runtime;
+#[path = "../../../cli/tests/conformance/model_server.rs"]
+#[allow(dead_code, missing_docs)]
+mod model_server;
 mod parts;
 mod strangers;
 mod support;

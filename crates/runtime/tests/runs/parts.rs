@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use hatchery_agent::Model;
 use hatchery_runtime::acp::{AgentSide, serve_agent};
 use hatchery_sandbox::{Network, Share, TICKET_FD, inherited_descriptor};
 use tokio::net::unix::pipe;
@@ -26,7 +27,7 @@ fn agent() -> ExitCode {
         env: std::env::vars_os().collect(),
         ticket,
         network: Network::Host,
-        model: std::env::var("HATCHERY_MODEL").unwrap().parse().unwrap(),
+        model: Model::Shell,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

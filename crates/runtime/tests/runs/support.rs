@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hatchery_agent::Cancel;
+use hatchery_agent::{Cancel, Conversation, Model};
 use hatchery_protocol::{AgentId, OutputStream, Task};
 use hatchery_runtime::{AcpDeadlines, Launch, Observer, RunEnd, RunSpec, run};
 use hatchery_sandbox::{KeeperCommand, Network, ProcessIdentity};
@@ -46,7 +46,8 @@ pub(crate) fn spec(launch: Launch, task: Task) -> RunSpec {
     RunSpec {
         agent: AgentId::main(),
         task,
-        model: "builtin/shell".to_owned(),
+        conversation: Conversation::default(),
+        model: Some(Model::Shell),
         cwd: "/".into(),
         env: vec![("PATH".into(), "/usr/bin:/bin".into())],
         ticket: None,
@@ -122,8 +123,8 @@ async fn outcome_of(spec: RunSpec, seen: Seen, cancel: Cancel) -> (String, Seen)
     let end = run(spec, keeper(), seen.clone(), cancel).await;
     assert!(seen.is_gone(), "a process is left after {end:?}");
     let words = match end {
-        RunEnd::Answered { exit_code: Some(code) } => format!("answered {code}"),
-        RunEnd::Answered { exit_code: None } => "answered".to_owned(),
+        RunEnd::Answered { exit_code: Some(code), .. } => format!("answered {code}"),
+        RunEnd::Answered { exit_code: None, .. } => "answered".to_owned(),
         RunEnd::Cancelled => "cancelled".to_owned(),
         RunEnd::Failed(failure) => failure.to_string(),
     };
@@ -138,4 +139,36 @@ pub(crate) fn processes(printed: &[u8]) -> Vec<i32> {
 
 pub(crate) fn runs(pid: i32) -> bool {
     ProcessIdentity::of(pid).is_some_and(|process| process.is_running())
+}
+
+/// What a run says that has no process of its own, and how it ended.
+pub(crate) async fn said_by_a_model(spec: RunSpec) -> (String, Vec<u8>) {
+    let heard = Heard::default();
+    let words = match run(spec, keeper(), heard.clone(), Cancel::new()).await {
+        RunEnd::Answered { exit_code: None, report: Some(report) } => {
+            let usage = report.usage.unwrap();
+            format!("answered with {} tokens", usage.input_tokens + usage.output_tokens)
+        }
+        RunEnd::Failed(failure) => failure.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let printed = heard.0.lock().unwrap().1.clone();
+    (words, printed)
+}
+
+/// How often a run began, and what it printed.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<(u32, Vec<u8>)>>);
+
+impl Observer for Heard {
+    async fn started(&self, process: Option<ProcessIdentity>) {
+        assert_eq!(process, None, "a question has no process");
+        self.0.lock().unwrap().0 += 1;
+    }
+
+    async fn output(&self, _: OutputStream, bytes: Bytes) {
+        let mut heard = self.0.lock().unwrap();
+        assert_eq!(heard.0, 1, "output comes after the one start");
+        heard.1.extend_from_slice(&bytes);
+    }
 }

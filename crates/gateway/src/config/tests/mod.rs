@@ -5,6 +5,7 @@
 mod changes;
 mod edits;
 mod faults;
+mod models;
 mod sources;
 mod suggestions;
 mod table;

@@ -43,7 +43,7 @@ fn a_key_at_the_wrong_level_is_told_its_place() {
 #[test]
 fn a_key_like_nothing_gets_the_list_of_known_ones() {
     let message = World::hatchery("{zebra: 1}").message();
-    assert!(message.ends_with("Known here: gateway, security, acp, agents."), "{message}");
+    assert!(message.ends_with("Known here: gateway, security, acp, agents, models."), "{message}");
 }
 
 #[test]

@@ -3,18 +3,29 @@
 use serde_json::json;
 
 use super::{World, shown};
-use crate::config::schema::{ANY_AGENT, KEYS};
+use crate::config::schema::{ANY, KEYS};
 
 /// A file that sets every key there is to a value it takes.
 const EVERYTHING: &str = r#"{
   gateway: {
     port: 1, bind: "custom", customBindHost: "10.1.2.3", mode: "local",
-    auth: { mode: "trusted-proxy", token: "t", password: "p" },
+    auth: {
+      mode: "trusted-proxy", token: "t", password: "p",
+      rateLimit: { maxAttempts: 3, windowMs: 1000, lockoutMs: 1000 },
+      trustedProxy: { userHeader: "x-user", requiredHeaders: ["x-a"], allowUsers: ["ann"] },
+    },
     trustedProxies: ["10.0.0.0/8", "::1"],
+    handshakeTimeoutMs: 1000,
+    tls: { enabled: true, autoGenerate: false, certPath: "/c.pem", keyPath: "~/k.pem" },
+    controlUi: {
+      enabled: false, basePath: "/ui", root: "/srv/ui", allowedOrigins: ["https://a.example"],
+      allowInsecureAuth: true, dangerouslyDisableDeviceAuth: true,
+    },
+    nodes: { pairing: { autoApproveLocal: false } },
     pairing: { loopbackExempt: true, internalSpawnBypass: false },
   },
   security: {
-    enforcePairing: false,
+    enforcePairing: false, allowExemptionsBeyondLoopback: true,
     devicePairing: { requireForExternal: false, skipForLoopback: true },
   },
   acp: { enabled: false, allowedAgents: ["a"], defaultAgent: "a", maxConcurrentSessions: 3 },
@@ -30,7 +41,20 @@ const EVERYTHING: &str = r#"{
       helper: {
         model: "m", workspace: "/w",
         runtime: { type: "acp", acp: { command: ["x", "y"] } },
-        subagents: { allowAgents: [], requireAgentId: false, model: "m" },
+        subagents: { allowAgents: [], requireAgentId: false, model: { primary: "m", fallbacks: ["n"] } },
+      },
+    },
+  },
+  models: {
+    mode: "replace",
+    providers: {
+      local: {
+        baseUrl: "http://127.0.0.1:8080/v1", apiKey: "k", api: "openai-completions",
+        headers: { "X-Team": "t" },
+        models: [{
+          id: "m", name: "M", contextWindow: 8192, maxTokens: 1024, reasoning: false,
+          input: ["text"], cost: { input: 0.5, output: 1 },
+        }],
       },
     },
   },
@@ -65,7 +89,7 @@ fn no_file_at_all_gives_the_defaults() {
     for (key, value) in defaults {
         assert_eq!(shown(&config, key), (value, "default".to_owned()), "{key}");
     }
-    let general = KEYS.iter().filter(|key| !key.path.contains(ANY_AGENT));
+    let general = KEYS.iter().filter(|key| !key.path.contains(ANY));
     assert_eq!(config.settings().len(), general.count());
 }
 

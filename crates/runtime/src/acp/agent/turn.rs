@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use hatchery_agent::{Cancel, Host, StartedCommand, TurnEnd, Workplace, run_turn};
+use hatchery_agent::{Cancel, Conversation, Host, StartedCommand, TurnEnd, Workplace, run_turn};
 use hatchery_protocol::{OutputStream, Task};
 use serde_json::{Value, json};
 
@@ -86,13 +86,15 @@ impl Turn {
             stdout: Mutex::default(),
             stderr: Mutex::default(),
         };
-        let end = run_turn(&client, &workplace, &config.model, &self.task, cancel).await;
+        let earlier = Conversation::default();
+        let end = run_turn(&client, &workplace, &config.model, &earlier, &self.task, cancel).await;
         client.command_ended(&end).await;
         match end {
-            TurnEnd::Answered { exit_code } => Ok(json!({
+            TurnEnd::Answered { exit_code: Some(exit_code), .. } => Ok(json!({
                 "stopReason": "end_turn",
                 "_meta": Meta { hatchery: EndMeta { exit_code } },
             })),
+            TurnEnd::Answered { exit_code: None, .. } => Ok(json!({ "stopReason": "end_turn" })),
             TurnEnd::Cancelled => Ok(json!({ "stopReason": "cancelled" })),
             TurnEnd::Failed(failure) => Err(RpcError::new(INTERNAL_ERROR, failure.to_string())),
         }
@@ -110,8 +112,12 @@ impl Client<'_> {
             return;
         }
         let (status, raw_output) = match end {
-            TurnEnd::Answered { exit_code: 0 } => ("completed", json!({ "exitCode": 0 })),
-            TurnEnd::Answered { exit_code } => ("failed", json!({ "exitCode": exit_code })),
+            TurnEnd::Answered { exit_code: None | Some(0), .. } => {
+                ("completed", json!({ "exitCode": 0 }))
+            }
+            TurnEnd::Answered { exit_code: Some(exit_code), .. } => {
+                ("failed", json!({ "exitCode": exit_code }))
+            }
             TurnEnd::Cancelled => ("failed", json!({ "cancelled": true })),
             TurnEnd::Failed(failure) => ("failed", json!({ "error": failure.to_string() })),
         };

@@ -7,7 +7,7 @@ mod verdict;
 
 use std::ffi::OsString;
 
-use hatchery_agent::{Cancel, TICKET_FD_VARIABLE};
+use hatchery_agent::{Cancel, Model, TICKET_FD_VARIABLE};
 use hatchery_sandbox::{CommandSpec, KeeperCommand, Network, Stdin, TICKET_FD, Tree};
 
 use self::conversation::Conversation;
@@ -28,6 +28,10 @@ pub(crate) async fn run<O: Observer>(
     observer: &O,
     cancel: &Cancel,
 ) -> RunEnd {
+    // The key stays here, and so does the model.
+    if let Some(Model::Chat(model)) = &spec.model {
+        return RunEnd::Failed(RunFailure::NoProviderHere { model: model.reference() });
+    }
     let program = argv.first().map(|word| word.to_string_lossy().into_owned());
     let tree = match keeper.start(command(&spec, argv, network)) {
         Ok(tree) => tree,
@@ -90,8 +94,8 @@ fn command(spec: &RunSpec, argv: Vec<OsString>, network: Network) -> CommandSpec
     if spec.ticket.is_some() {
         env.push((TICKET_FD_VARIABLE.into(), TICKET_FD.to_string().into()));
     }
-    if !spec.model.is_empty() {
-        env.push((MODEL_VARIABLE.into(), spec.model.clone().into()));
+    if let Some(model) = &spec.model {
+        env.push((MODEL_VARIABLE.into(), model.name().into()));
     }
     let (cwd, ticket) = (spec.cwd.clone(), spec.ticket.clone());
     CommandSpec { argv, cwd, env, stdin: Stdin::Piped, ticket, network }

@@ -65,7 +65,9 @@ pub(crate) fn verdict(ended: Ended) -> RunEnd {
 fn turn_verdict(turn: TurnResult, spoke: bool, said: String) -> RunEnd {
     let TurnResult { stop_reason, exit_code } = turn;
     RunEnd::Failed(match stop_reason.as_str() {
-        "end_turn" if spoke || exit_code.is_some() => return RunEnd::Answered { exit_code },
+        "end_turn" if spoke || exit_code.is_some() => {
+            return RunEnd::Answered { exit_code, report: None };
+        }
         "end_turn" => RunFailure::EmptyAnswer { said },
         "cancelled" => RunFailure::CancelledByAgent,
         "refusal" => RunFailure::Refused,
@@ -112,7 +114,7 @@ mod tests {
 
     fn told(ended: Ended) -> String {
         match verdict(ended) {
-            RunEnd::Answered { exit_code } => format!("answered {exit_code:?}"),
+            RunEnd::Answered { exit_code, .. } => format!("answered {exit_code:?}"),
             RunEnd::Cancelled => "cancelled".to_owned(),
             RunEnd::Failed(failure) => failure.to_string(),
         }
