@@ -26,5 +26,6 @@ mod models;
 mod nodes;
 mod runtimes;
 mod spawn;
+mod strangers;
 mod tickets;
 mod wire;
