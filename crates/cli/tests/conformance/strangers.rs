@@ -176,7 +176,7 @@ fn no_secret_and_wrong_secrets_get_nothing() {
         &home,
         port,
         &[
-            stranger("nothing, no key", "AUTH_TOKEN_MISSING_OR_KEY").key(None),
+            stranger("nothing, no key", "DEVICE_IDENTITY_REQUIRED").key(None),
             stranger("nothing", "AUTH_TOKEN_MISSING"),
             stranger("empty", "AUTH_TOKEN_MISSING").showing("token", ""),
             stranger("wrong, no key", "AUTH_TOKEN_MISMATCH").showing("token", "guess").key(None),
