@@ -44,6 +44,8 @@ struct Member {
     outbox: Outbox,
     /// Whether it was known by the shared secret.
     by_secret: bool,
+    /// Whether it showed its device's own token.
+    by_own_token: bool,
     /// What the client said it can do, such as `tool-events`.
     caps: BTreeSet<String>,
     /// What a node lets others ask of it.
@@ -61,6 +63,7 @@ struct Member {
 pub(crate) struct Joining<'a> {
     pub(crate) caller: Caller,
     pub(crate) by_secret: bool,
+    pub(crate) by_own_token: bool,
     pub(crate) caps: BTreeSet<String>,
     pub(crate) commands: BTreeSet<String>,
     pub(crate) outbox: Outbox,
@@ -108,11 +111,12 @@ impl Hub {
         if presence.is_some() {
             self.presence_changed.notify_one();
         }
-        let Joining { caller, by_secret, caps, commands, outbox, seen: _ } = joining;
+        let Joining { caller, by_secret, by_own_token, caps, commands, outbox, seen: _ } = joining;
         let member = Member {
             caller,
             outbox,
             by_secret,
+            by_own_token,
             caps,
             commands,
             all_sessions: false,
@@ -218,6 +222,11 @@ impl Hub {
             Some((member.caller.device()?.clone(), node))
         });
         known.collect()
+    }
+
+    /// Whether a connection showed its device's own token.
+    pub(crate) fn came_by_own_token(&self, connection: ConnectionId) -> bool {
+        self.inner().members.get(&connection).is_some_and(|member| member.by_own_token)
     }
 
     /// Whether somebody besides this connection may decide requests for approval. Runs may not.

@@ -92,9 +92,10 @@ fn particulars(entry: &AuditEntry) -> String {
         "folded" => folded(body),
         "pairing_changed" => {
             let device: String = text("/device").chars().take(12).collect();
+            let device = if device.is_empty() { device } else { format!(" {device}") };
             let role = Some(text("/role")).filter(|role| !role.is_empty());
             let role = role.map(|role| format!(" as {role}")).unwrap_or_default();
-            format!("{} {device}{role}{} by {}", text("/change"), scopes(body), text("/by"))
+            format!("{}{device}{role}{} by {}", text("/change"), scopes(body), text("/by"))
         }
         "approval_decided" => {
             format!("{} {} by {}", text("/decision"), text("/subject"), text("/by"))

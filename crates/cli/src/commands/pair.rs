@@ -43,6 +43,14 @@ pub(crate) async fn run(args: PairArgs) -> Result<ExitCode, Failure> {
         "It lets one device in at {}, once, until {until}",
         render::text(&answer, "/url")
     ));
+    if ["//127.", "//localhost", "//[::1]"]
+        .iter()
+        .any(|own| answer["url"].as_str().is_some_and(|url| url.contains(own)))
+    {
+        render::line(
+            "Only this machine can reach that; `hatchery gateway restart --bind lan` opens it",
+        );
+    }
     if args.no_wait {
         return Ok(ExitCode::SUCCESS);
     }

@@ -10,6 +10,9 @@ fn help_reads_as_it_is_meant_to() {
         ("spawn", &["spawn", "--help"]),
         ("sessions", &["sessions", "--help"]),
         ("gateway", &["gateway", "--help"]),
+        ("devices", &["devices", "--help"]),
+        ("pair", &["pair", "--help"]),
+        ("audit", &["audit", "--help"]),
     ] {
         let said = home.run(words);
         assert_eq!(said.status, 0, "{said:?}");

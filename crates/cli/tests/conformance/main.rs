@@ -3,14 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod acp_interop;
+mod audit;
 mod bad_frames;
 mod bad_input;
 mod chat;
 mod crash;
 mod dependencies;
+mod device;
 mod device_door;
 mod device_tls;
 mod device_wire;
+mod devices;
 mod gateway_life;
 mod help;
 mod home;

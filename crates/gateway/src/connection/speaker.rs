@@ -30,6 +30,7 @@ impl Speaker {
         let joining = Joining {
             caller: self.caller.clone(),
             by_secret: origin.by_secret,
+            by_own_token: origin.by_own_token,
             caps: params.caps.as_slice().iter().take(MAX_CAPS).cloned().collect(),
             commands: match self.caller.role() {
                 Role::Node => {
@@ -53,6 +54,8 @@ const MAX_CAPS: usize = 64;
 pub(crate) struct Origin<'a> {
     /// Whether it was known by the shared secret.
     pub(crate) by_secret: bool,
+    /// Whether it showed its device's own token.
+    pub(crate) by_own_token: bool,
     /// Its address, where it came over the network.
     pub(crate) address: Option<&'a str>,
 }

@@ -55,7 +55,7 @@ pub(super) async fn greet<R: AsyncRead + Unpin>(
     let id = request.id.clone();
     match decide(shared, &visitor, request, &nonce).await {
         Ok((params, version, admitted)) => {
-            let Admitted { caller, method, issued, .. } = *admitted;
+            let Admitted { caller, method, issued, by_device_token, exempt, .. } = *admitted;
             let mut auth = hello::auth(&caller);
             auth.method = Some(method.as_str().to_owned());
             if let Some(issued) = issued {
@@ -67,8 +67,13 @@ pub(super) async fn greet<R: AsyncRead + Unpin>(
             speaker.outbox.answer_raw(&id, &hello, Share::None);
             let address = visitor.source.address.to_string();
             let by_secret = matches!(method, AuthMethod::Token | AuthMethod::Password);
-            let origin = Origin { by_secret, address: Some(&address) };
+            let by_own_token = by_device_token;
+            let origin = Origin { by_secret, by_own_token, address: Some(&address) };
             speaker.join(shared, &params, &origin);
+            // What was taken from the device since it was decided about did not reach it.
+            if exempt.is_none() {
+                shared.pairing.hold_to_approval(&speaker.caller).await;
+            }
             tracing::info!(connection = number, caller = speaker.caller.describe(),
                 from = %visitor.source, protocol = version.number(), method = method.as_str(),
                 "connected");

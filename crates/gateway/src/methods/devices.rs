@@ -270,7 +270,7 @@ pub(crate) async fn rotate(
         role: known_role(&role)?,
         scopes: scopes.as_deref().map(known_scopes).transpose()?,
         fresh: fresh()?,
-        by_own_token: false,
+        by_own_token: shared.hub.came_by_own_token(asker.connection),
         reveal,
     };
     carry_out(shared, permit.caller(), command, asker).await
