@@ -16,7 +16,8 @@ impl Config {
             (devices.skip_for_loopback, "security.devicePairing.skipForLoopback: true"),
         ]
         .into_iter()
-        .filter_map(|(is_set, words)| is_set.then(|| words.to_owned()))
+        .filter(|(is_set, _)| *is_set)
+        .map(|(_, words)| words.to_owned())
         .collect()
     }
 }
