@@ -186,6 +186,11 @@ impl Hub {
         callers
     }
 
+    /// How many connections there are.
+    pub(crate) fn count(&self) -> usize {
+        self.inner().members.len()
+    }
+
     /// From now on the connection hears of changed sessions, or no longer.
     pub(crate) fn hear_sessions(&self, connection: ConnectionId, hear: bool) {
         if let Some(member) = self.inner().members.get_mut(&connection) {
@@ -204,6 +209,11 @@ impl Hub {
         }
     }
 
+    /// Whether a connection showed its device's own token.
+    pub(crate) fn came_by_own_token(&self, connection: ConnectionId) -> bool {
+        self.inner().members.get(&connection).is_some_and(|member| member.by_own_token)
+    }
+
     /// The nodes that are connected, each by its newest connection.
     pub(crate) fn nodes(&self) -> BTreeMap<DeviceId, ConnectedNode> {
         let inner = self.inner();
@@ -217,11 +227,6 @@ impl Hub {
             Some((member.caller.device()?.clone(), node))
         });
         known.collect()
-    }
-
-    /// Whether a connection showed its device's own token.
-    pub(crate) fn came_by_own_token(&self, connection: ConnectionId) -> bool {
-        self.inner().members.get(&connection).is_some_and(|member| member.by_own_token)
     }
 
     /// Whether somebody besides this connection may decide requests for approval. Runs may not.

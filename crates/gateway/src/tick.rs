@@ -46,6 +46,7 @@ mod tests {
         let joining = Joining {
             caller: Caller::Owner,
             by_secret: false,
+            by_own_token: false,
             caps: BTreeSet::new(),
             commands: BTreeSet::new(),
             outbox,
