@@ -26,7 +26,7 @@ async fn carry_out(attached: &mut Attached, command: DevicesCommand) -> Result<E
     match command {
         DevicesCommand::List { json } => {
             let answer = devices(attached).await?;
-            say(json, &answer, |answer| show::all(answer));
+            say(json, &answer, show::all);
         }
         DevicesCommand::Approve { request, latest, json } => {
             let known = devices(attached).await?;
