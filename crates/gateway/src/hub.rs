@@ -186,11 +186,6 @@ impl Hub {
         callers
     }
 
-    /// How many connections there are.
-    pub(crate) fn count(&self) -> usize {
-        self.inner().members.len()
-    }
-
     /// From now on the connection hears of changed sessions, or no longer.
     pub(crate) fn hear_sessions(&self, connection: ConnectionId, hear: bool) {
         if let Some(member) = self.inner().members.get_mut(&connection) {
