@@ -145,12 +145,15 @@ fn an_older_state_of_the_whole_journal_is_known_by_a_noted_head() {
     assert_eq!(put_back.fault, Some(Fault::Noted { seq: 13 }));
 }
 
-/// A journal as the first version of the tables has it.
+/// Makes of a journal what the first version of the tables would have written.
 fn unchain(directory: &Path) {
-    meddle(
-        directory,
-        "ALTER TABLE journal DROP COLUMN mac; DROP TABLE journal_head; PRAGMA user_version = 1;",
-    );
+    let (path, old) = (directory.join("hatchery.db"), directory.join("old.db"));
+    std::fs::rename(&path, &old).unwrap();
+    let database = Connection::open(&path).unwrap();
+    database.execute_batch(include_str!("tables_1.sql")).unwrap();
+    database.execute("ATTACH ?1 AS old", [old.to_str().unwrap()]).unwrap();
+    let copy = "INSERT INTO journal SELECT seq, at_ms, kind, run, body FROM old.journal";
+    database.execute_batch(copy).unwrap();
 }
 
 #[test]
