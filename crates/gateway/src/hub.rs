@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hatchery_access::{Caller, DeviceId};
-use hatchery_protocol::{Role, Scope, SessionKey, event};
+use hatchery_protocol::{ProtocolVersion, Role, Scope, SessionKey, event};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use crate::event::{Reach, StateVersion, encode};
 use crate::outbox::{Closing, EncodedEvent, Outbox, Share};
 use crate::presence::{Presence, Seen};
+use crate::session_names::SessionNames;
 
 /// A connection's number, good for as long as the gateway lives.
 pub(crate) type ConnectionId = u64;
@@ -56,6 +57,8 @@ struct Member {
     all_sessions: bool,
     /// The sessions whose messages it wants to hear.
     sessions: BTreeSet<SessionKey>,
+    /// What it calls the sessions it speaks in.
+    names: SessionNames,
     /// The name of its entry in the list of who is connected.
     presence: Option<String>,
 }
@@ -146,6 +149,7 @@ impl Hub {
             commands,
             all_sessions: false,
             sessions: BTreeSet::new(),
+            names: SessionNames::default(),
             presence,
         };
         let late = missed.into_iter().flatten().find(|put_out| put_out.whose.concerns(&member));
@@ -297,15 +301,41 @@ impl Hub {
         inner.members.iter().any(|(number, member)| member.belongs_to(*number, audience))
     }
 
+    /// From now on this connection is told of turns in the session by the name it has used, if it
+    /// speaks protocol 3.
+    pub(crate) fn name_session(&self, connection: ConnectionId, key: &SessionKey, name: &str) {
+        if let Some(member) = self.inner().members.get_mut(&connection)
+            && member.outbox.version() == ProtocolVersion::V3
+        {
+            member.names.keep(key, name);
+        }
+    }
+
     /// Tells whoever belongs to the audience.
     pub(crate) fn tell(&self, audience: &Audience<'_>, event: &str, payload: Value) {
-        self.send(audience, &encode(event, &payload, None, audience.reach()));
+        let encoded = encode(event, &payload, None, audience.reach());
+        let session = match event {
+            event::CHAT | event::AGENT => payload["sessionKey"].as_str(),
+            _ => None,
+        };
+        self.send_each(audience, |member| {
+            let Some(name) = session.and_then(|key| member.names.of(key)) else {
+                return encoded.clone();
+            };
+            let mut payload = payload.clone();
+            payload["sessionKey"] = name.into();
+            encode(event, &payload, None, audience.reach())
+        });
     }
 
     fn send(&self, audience: &Audience<'_>, event: &EncodedEvent) {
+        self.send_each(audience, |_| event.clone());
+    }
+
+    fn send_each(&self, audience: &Audience<'_>, event: impl Fn(&Member) -> EncodedEvent) {
         for (connection, member) in &self.inner().members {
             if member.belongs_to(*connection, audience)
-                && member.outbox.put_event(event.clone(), Share::None).is_err()
+                && member.outbox.put_event(event(member), Share::None).is_err()
             {
                 tracing::debug!(connection, "a connection was gone before the event");
             }

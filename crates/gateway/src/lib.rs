@@ -38,6 +38,7 @@ mod outbox;
 mod pairing;
 mod policy;
 mod presence;
+mod session_names;
 mod settings;
 mod socket;
 mod state_directory;

@@ -116,6 +116,11 @@ impl Outbox {
         }
     }
 
+    /// The version of the wire this is for.
+    pub(crate) fn version(&self) -> ProtocolVersion {
+        self.state.version()
+    }
+
     /// Puts a frame that was encoded before.
     pub(crate) fn put_line(&self, line: Bytes, share: Share) -> Result<(), Gone> {
         self.put(Content::Frame(line), share)

@@ -60,6 +60,7 @@ pub(crate) async fn send(
     let session =
         conversation::open(shared, permit.caller(), &params.session_key, params.agent_id.as_ref())
             .await?;
+    shared.hub.name_session(asker.connection, &session.key, &params.session_key);
     let key = saying::key(params.idempotency_key)?;
     let words = Words {
         key: key.clone(),

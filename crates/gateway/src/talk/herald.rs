@@ -6,7 +6,7 @@
 use std::sync::{Arc, Weak};
 
 use hatchery_protocol::{SessionId, SessionKey, event};
-use hatchery_store::{ReadError, Said};
+use hatchery_store::ReadError;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -106,11 +106,7 @@ fn tell_message(
     if with_final && message::role(&stored.said) == "assistant" {
         let state = payload::whole(&message::text_of(&stored.said), stored.at_ms);
         let name = message::run_name(&stored.said);
-        let mut told = payload::chat(&name, &view.key, 1, state);
-        if let Said::Announce { from, .. } = &stored.said {
-            told["announcedBy"] = json!(from);
-        }
-        hub.tell(&Audience::Readers, event::CHAT, told);
+        hub.tell(&Audience::Readers, event::CHAT, payload::chat(&name, &view.key, 1, state));
     }
     let audience = Audience::MessagesOf(&view.key);
     if hub.has(&audience) {
