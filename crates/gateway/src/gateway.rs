@@ -133,6 +133,11 @@ impl Shared {
         }
     }
 
+    /// Whether others than this machine can reach the TCP port.
+    pub(crate) fn is_exposed(&self) -> bool {
+        self.address.is_some_and(|address| !address.ip().is_loopback())
+    }
+
     pub(crate) fn ask_to_stop(&self) {
         self.stop.send_replace(true);
     }
@@ -343,9 +348,8 @@ fn log_start(config: &Config, shared: &Shared) {
     if let Some(tls) = &shared.tls {
         tracing::info!("TLS certificate fingerprint (SHA-256): {}", tls.fingerprint);
     }
-    let policy = door_policy(config);
-    for setting in policy.exemptions() {
-        tracing::warn!("DEVICES ARE LET IN WITHOUT PAIRING: {setting}");
+    for setting in config.exemptions() {
+        tracing::warn!("A PROTECTION IS TURNED OFF: {setting}");
     }
     let auth = &config.gateway.auth;
     let secret_is_missing = match auth.mode {

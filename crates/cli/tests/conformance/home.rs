@@ -144,7 +144,7 @@ impl Home {
         self.run(&words).json()
     }
 
-    /// The sessions there are, the newest first, as (id, status).
+    /// The sessions there are, those first that were used last, as (id, status).
     pub(crate) fn sessions(&self) -> Vec<(String, String)> {
         let answer = self.ask(&["sessions", "list"]);
         let text = |value: &Value| value.as_str().unwrap_or("idle").to_owned();
@@ -228,4 +228,12 @@ pub(crate) fn is_alive(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit(')').next().unwrap_or_default().trim_start().chars().next();
     !matches!(state, None | Some('Z' | 'X'))
+}
+
+/// An IPv4 address of this machine that is not loopback, where it has one.
+pub(crate) fn lan_address() -> Option<String> {
+    let addresses = nix::ifaddrs::getifaddrs().ok()?;
+    let mut ipv4 =
+        addresses.filter_map(|interface| Some(interface.address?.as_sockaddr_in()?.ip()));
+    ipv4.find(|address| !address.is_loopback()).map(|address| address.to_string())
 }
