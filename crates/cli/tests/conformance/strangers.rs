@@ -10,13 +10,8 @@ use crate::home::Home;
 const SECRET: &str = "s3cret";
 
 /// Everything there is to ask for.
-const EVERYTHING: [&str; 5] = [
-    "operator.admin",
-    "operator.pairing",
-    "operator.approvals",
-    "operator.write",
-    "operator.read",
-];
+const EVERYTHING: [&str; 5] =
+    ["operator.admin", "operator.pairing", "operator.approvals", "operator.write", "operator.read"];
 
 /// So many guesses that no case here is turned away for those before it.
 const MANY_GUESSES: &str = "rateLimit: { maxAttempts: 1000 }";

@@ -73,11 +73,17 @@ fn the_turns_of_a_device_end_with_its_authority() {
         let (home, port) = gateway(&server, &format!("{{ token: '{SECRET}' }}"));
         let (mut wire, _) = by_token(port, Some(1), &json!({"token": SECRET}));
         begin_a_turn(&mut wire, &server, "main", 1);
+        // Another one that waits for the first.
+        let next = json!({"sessionKey": "main", "message": "and then", "idempotencyKey": "next"});
+        assert_eq!(wire.ask("chat.send", &next)["ok"], true);
         let said = home.run(words);
         assert_eq!(said.status, 0, "{words:?}: {said:?}");
         assert_eq!(wire.end(), (4001, reason.to_owned()), "{words:?}");
         server.wait_for_leaving(1);
         wait_until("no run is left", || live_runs(&home) == 0);
+        assert_eq!(server.requests().len(), 1, "what waited was not begun");
+        let sessions = home.ask(&["sessions", "list"]);
+        assert!(!sessions.to_string().contains("\"running\""), "{sessions}");
     }
 }
 

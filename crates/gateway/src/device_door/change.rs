@@ -7,8 +7,8 @@ use hatchery_access::Caller;
 use hatchery_store::AuditEvent;
 use tokio::time::MissedTickBehavior;
 
-use crate::config::{AuthMode, Config, Secret};
 use super::admission::is_refused;
+use crate::config::{AuthMode, Config, Secret};
 use crate::gateway::Shared;
 
 /// How often the settings are looked at while nobody asks for anything.
