@@ -1,11 +1,14 @@
 # The cases of acpx, a command-line client for ACP agents. Sourced by `run`.
 # A case is a function; it fails with the first command that fails.
 
-# acpx WORDS…: with our agent and nothing of the environment.
-acpx() {
+# with_acpx AGENT WORDS…: with this command as the agent and nothing of the environment.
+with_acpx() {
   timeout --kill-after=5 60 env -i PATH=/usr/local/bin:/usr/bin:/bin HOME="$HOME" LANG=C.UTF-8 \
-    "$node" "$here/node_modules/acpx/dist/cli.js" --agent "'$hatchery' agent" "$@"
+    "$node" "$here/node_modules/acpx/dist/cli.js" --agent "$@"
 }
+
+# acpx WORDS…: the same with our agent.
+acpx() { with_acpx "'$hatchery' agent" "$@"; }
 
 # json WORDS…: the same, with the ACP messages on standard output.
 json() { acpx --format json --json-strict "$@"; }
@@ -14,20 +17,13 @@ json() { acpx --format json --json-strict "$@"; }
 answer() { acpx --format quiet "$@"; }
 
 # Between prompts acpx keeps a process per session, which must not outlive the case.
-end_case() {
+close_acpx_sessions() {
   local record
   for record in .acpx/sessions/*.json; do
     [[ -e $record ]] || continue
     name=$("$node" -p 'JSON.parse(fs.readFileSync(process.argv[1])).name ?? ""' "$record")
     acpx sessions close ${name:+"$name"} || true
   done
-}
-
-# fails COMMAND…: it ends, and not with status 0.
-fails() {
-  local status=0
-  "$@" || status=$?
-  ((status != 0 && status != 124))
 }
 
 # The process id a command of a prompt has written to the pipe `started`.

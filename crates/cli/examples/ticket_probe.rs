@@ -77,6 +77,26 @@ fn main() {
             }
             println!("{}", connection.ask("sessions.kill", json!({"session": "sess_main"})));
         }
+        // Tries to speak in sessions, its own and the owner's, and to hear what is said there.
+        ["talk"] => {
+            let (mut connection, _) = Connection::open(&socket(&[]), Some(&take()));
+            let own = std::env::var("HATCHERY_SESSION").unwrap();
+            for (method, params) in [
+                ("chat.send", json!({"sessionKey": "main", "message": "true"})),
+                ("chat.send", json!({"sessionKey": own, "message": "true"})),
+                ("chat.send", json!({"sessionKey": own, "message": "/subagents spawn main true"})),
+                ("agent", json!({"message": "true", "idempotencyKey": "x"})),
+                ("sessions.create", json!({})),
+                ("sessions.reset", json!({"key": "main"})),
+                ("sessions.subscribe", json!({})),
+                ("sessions.messages.subscribe", json!({"key": "main"})),
+                ("chat.abort", json!({"sessionKey": "main"})),
+                ("chat.history", json!({"sessionKey": "main"})),
+                ("agent.wait", json!({"runId": "owners", "timeoutMs": 10})),
+            ] {
+                println!("{}", connection.ask(method, params));
+            }
+        }
         other => panic!("unknown words: {other:?}"),
     }
 }

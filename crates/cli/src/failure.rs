@@ -44,8 +44,13 @@ pub(crate) enum Failure {
     #[error(transparent)]
     NoStateDirectory(#[from] NoStateDirectory),
     /// What a text names is not there.
-    #[error("{0}")]
-    NotFound(String),
+    #[error("{message}")]
+    NotFound {
+        /// What is not there.
+        message: String,
+        /// The command that shows what is.
+        look: &'static str,
+    },
     /// The journal cannot be looked at as evidence.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -97,7 +102,7 @@ impl Failure {
     pub(crate) fn remedy(&self) -> Option<&str> {
         match self {
             Self::Refused(error) => error.detail("remedy"),
-            Self::NotFound(_) => Some("hatchery devices list"),
+            Self::NotFound { look, .. } => Some(look),
             Self::NotRunning => Some("hatchery gateway start"),
             Self::Disconnected => Some("hatchery gateway logs --tail 20"),
             Self::NoTicket(_) => {

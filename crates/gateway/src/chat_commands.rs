@@ -46,6 +46,18 @@ pub(crate) const CHAT_COMMANDS: &[ChatCommand] = &[
         args: &[],
     },
     ChatCommand {
+        name: "kill",
+        aliases: &[],
+        description: "Stop sub-agents of this session.",
+        category: "management",
+        args: &[ChatArgument {
+            name: "target",
+            description: "Which sub-agent, or `all`.",
+            required: true,
+            choices: &[],
+        }],
+    },
+    ChatCommand {
         name: "model",
         aliases: &["models"],
         description: "The model of this session, or another one for it.",
@@ -106,7 +118,6 @@ pub(crate) const CHAT_COMMANDS: &[ChatCommand] = &[
 
 impl ChatCommand {
     /// The command of that name, or of that other name.
-    #[cfg_attr(not(test), expect(dead_code, reason = "chat messages are read with it"))]
     pub(crate) fn find(name: &str) -> Option<&'static Self> {
         CHAT_COMMANDS.iter().find(|command| command.name == name || command.aliases.contains(&name))
     }

@@ -3,7 +3,7 @@
 //! The page is OpenClaw's own or another; none of it is in this program. Nothing here asks who is
 //! there: the files hold no secret, and the page has to come in by the device door like anybody.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use axum::Router;
 use axum::body::Body;
@@ -87,7 +87,7 @@ fn any_file(root: &Path) -> Router {
     Router::new().fallback_service(files.fallback(page))
 }
 
-async fn show_page(root: &PathBuf, uri: &Uri, request: Request) -> Response<Body> {
+async fn show_page(root: &Path, uri: &Uri, request: Request) -> Response<Body> {
     let last = uri.path().rsplit('/').next().unwrap_or_default();
     if last.contains('.') {
         return StatusCode::NOT_FOUND.into_response();

@@ -98,6 +98,8 @@ fn snapshot(shared: &Shared, caller: &Caller) -> Snapshot {
     let settings = &shared.supervisor.settings;
     let admin = holds(Scope::Admin);
     let policy = settings.policy();
+    let model = policy.agents.get(&policy.default_agent).map_or("", |agent| agent.model.as_str());
+    let provider = model.split_once('/').map_or(model, |(provider, _)| provider);
     let presence = if holds(Scope::Read) { shared.hub.presence() } else { raw(&[(); 0]) };
     Snapshot {
         presence,
@@ -109,7 +111,8 @@ fn snapshot(shared: &Shared, caller: &Caller) -> Snapshot {
             "mainKey": "main",
             "mainSessionKey": format!("agent:{}:main", policy.default_agent),
             "scope": "per-sender",
-            "modelConfigured": true,
+            // Running commands, the built-in model, is for the owner.
+            "modelConfigured": caller.is_of_the_owner() || policy.models.contains_key(provider),
         }),
         config_path: admin.then(|| settings.path().to_owned()),
         state_dir: admin.then(|| shared.state_directory.path().to_owned()),

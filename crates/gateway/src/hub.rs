@@ -97,8 +97,6 @@ pub(crate) enum Audience<'a> {
     SessionChanges,
     /// Of those who may read, whoever asked for this session's messages.
     MessagesOf(&'a SessionKey),
-    /// Of those who may read, whoever can show tools at work or asked for this session's messages.
-    ToolsOf(&'a SessionKey),
     /// One connection.
     Only(ConnectionId),
 }
@@ -208,11 +206,6 @@ impl Hub {
         callers
     }
 
-    /// How many connections there are.
-    pub(crate) fn count(&self) -> usize {
-        self.inner().members.len()
-    }
-
     /// From now on the connection hears of changed sessions, or no longer.
     pub(crate) fn hear_sessions(&self, connection: ConnectionId, hear: bool) {
         if let Some(member) = self.inner().members.get_mut(&connection) {
@@ -320,9 +313,7 @@ impl Audience<'_> {
     fn reach(&self) -> Reach {
         match self {
             Self::Everyone | Self::Holding(_) | Self::Readers => Reach::All,
-            Self::SessionChanges | Self::MessagesOf(_) | Self::ToolsOf(_) | Self::Only(_) => {
-                Reach::Some
-            }
+            Self::SessionChanges | Self::MessagesOf(_) | Self::Only(_) => Reach::Some,
         }
     }
 }
@@ -338,10 +329,6 @@ impl Member {
             Audience::Readers => self.caller.grant().is_none() && holds(Scope::Read),
             Audience::SessionChanges => self.all_sessions && holds(Scope::Read),
             Audience::MessagesOf(session) => self.sessions.contains(session) && holds(Scope::Read),
-            Audience::ToolsOf(session) => {
-                (self.caps.contains("tool-events") || self.sessions.contains(session))
-                    && holds(Scope::Read)
-            }
             Audience::Only(number) => connection == *number,
         }
     }

@@ -38,7 +38,6 @@ mod outbox;
 mod pairing;
 mod policy;
 mod presence;
-mod session_row;
 mod settings;
 mod socket;
 mod state_directory;

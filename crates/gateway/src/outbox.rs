@@ -22,14 +22,15 @@ const MAX_BUFFERED_FOR_PONG: usize = 16 * 1024;
 /// client does not read is ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Outbox {
-    queue: UnboundedSender<Outgoing>,
+    /// Boxed, so that an empty queue of an idle connection is small.
+    queue: UnboundedSender<Box<Outgoing>>,
     state: Arc<State>,
 }
 
 /// The other end of an [`Outbox`], for the connection's writer.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    pub(crate) queue: UnboundedReceiver<Outgoing>,
+    pub(crate) queue: UnboundedReceiver<Box<Outgoing>>,
     pub(crate) state: Arc<State>,
 }
 
@@ -148,7 +149,7 @@ impl Outbox {
             self.cut(Closing::new(1008, "slow consumer"));
             return Err(Gone);
         }
-        self.queue.send(Outgoing { content, _share: share }).map_err(|_| Gone)
+        self.queue.send(Box::new(Outgoing { content, _share: share })).map_err(|_| Gone)
     }
 
     /// Ends the connection after everything that waits.

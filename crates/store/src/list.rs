@@ -13,7 +13,7 @@ const NAMED_CHILDREN: u32 = 50;
 /// Which sessions to list, and which page of them. What is `None` leaves out nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SessionQuery {
-    /// At most so many, the newest first.
+    /// At most so many, those first that were used last.
     pub limit: u32,
     /// Without the first so many.
     pub offset: u32,
@@ -29,6 +29,8 @@ pub struct SessionQuery {
     pub spawned_by: Option<String>,
     /// Only sessions in which something happened since, in milliseconds since 1970.
     pub active_since_ms: Option<u64>,
+    /// Only sessions that are archived, or only those that are not.
+    pub archived: Option<bool>,
     /// Only sessions whose id, key or label holds this text, in whatever case.
     pub search: Option<String>,
 }
@@ -64,6 +66,12 @@ struct Conditions {
 impl Conditions {
     fn of(query: &SessionQuery) -> Self {
         let mut made = Self::default();
+        made.conditions.push("s.deleted_at_ms IS NULL");
+        match query.archived {
+            None => {}
+            Some(true) => made.conditions.push("instr(s.settings, '\"archived\":true') > 0"),
+            Some(false) => made.conditions.push("instr(s.settings, '\"archived\":true') = 0"),
+        }
         if let Some(root) = &query.below {
             made.with = "WITH RECURSIVE tree (id) AS (
                 SELECT ? UNION SELECT c.id FROM sessions c JOIN tree t ON c.parent = t.id) ";
@@ -84,10 +92,8 @@ impl Conditions {
             made.add("s.parent = (SELECT p.id FROM sessions p WHERE ? IN (p.id, p.key))", parent);
         }
         if let Some(since) = query.active_since_ms {
-            made.conditions.push(
-                "max(s.created_at_ms, CASE WHEN s.run IS NULL THEN 0 ELSE coalesce(
-                     json_extract(r.outcome, '$.endedAtMs'), 9223372036854775807) END) >= ?",
-            );
+            made.conditions
+                .push("(s.updated_at_ms >= ? OR (s.run IS NOT NULL AND r.outcome IS NULL))");
             made.values.push(since.cast_signed().into());
         }
         if let Some(text) = &query.search {
@@ -106,15 +112,12 @@ impl Conditions {
     }
 
     fn wherever(&self) -> String {
-        if self.conditions.is_empty() {
-            return String::new();
-        }
         format!("WHERE {}", self.conditions.join(" AND "))
     }
 }
 
 impl Store {
-    /// A page of the sessions that fit a filter, the newest first.
+    /// A page of the sessions that fit a filter, those first that were used last.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -126,9 +129,9 @@ impl Store {
             "{}SELECT {SESSION_COLUMNS},
                  (SELECT p.key FROM sessions p WHERE p.id = s.parent) AS parent_key,
                  (SELECT group_concat(c.key, ' ') FROM (
-                     SELECT key FROM sessions WHERE parent = s.id
+                     SELECT key FROM sessions WHERE parent = s.id AND deleted_at_ms IS NULL
                      ORDER BY rowid DESC LIMIT {NAMED_CHILDREN}) c) AS children
-             {SESSION_JOINS} {} ORDER BY s.created_at_ms DESC, s.rowid DESC LIMIT ? OFFSET ?",
+             {SESSION_JOINS} {} ORDER BY s.updated_at_ms DESC, s.rowid DESC LIMIT ? OFFSET ?",
             conditions.with,
             conditions.wherever()
         );

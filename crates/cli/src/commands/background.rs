@@ -174,7 +174,7 @@ async fn status(as_json: bool) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let seconds = answer["uptimeMs"].as_u64().unwrap_or_default() / 1000;
-    let rows = vec![
+    let mut rows = vec![
         vec!["process".to_owned(), render::text(&answer, "/pid")],
         vec!["address".to_owned(), render::text(&answer, "/address")],
         vec!["up for".to_owned(), format!("{seconds} s")],
@@ -189,6 +189,9 @@ async fn status(as_json: bool) -> Result<ExitCode, Failure> {
         vec!["journal".to_owned(), render::text(&answer, "/journal")],
         vec!["state".to_owned(), render::text(&answer, "/stateDirectory")],
     ];
+    if let Some(fingerprint) = answer["tlsFingerprint"].as_str() {
+        rows.insert(2, vec!["certificate".to_owned(), format!("SHA-256 {fingerprint}")]);
+    }
     render::line("Gateway is running");
     render::line(&render::rows(rows));
     Ok(ExitCode::SUCCESS)

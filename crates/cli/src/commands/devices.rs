@@ -3,7 +3,6 @@
 //! All of it goes through the owner's door, or through a gateway hosted for the moment, so it
 //! works whatever has become of the devices' file.
 
-mod find;
 mod show;
 
 use std::process::ExitCode;
@@ -13,8 +12,8 @@ use serde_json::{Value, json};
 
 use crate::args::{DevicesCommand, TokenArgs};
 use crate::attach::{Attached, Purpose, attach};
+use crate::commands::{find, say};
 use crate::failure::Failure;
-use crate::render;
 
 pub(crate) async fn run(command: DevicesCommand) -> Result<ExitCode, Failure> {
     let mut attached = attach(Purpose::Look).await?;
@@ -27,14 +26,14 @@ async fn carry_out(attached: &mut Attached, command: DevicesCommand) -> Result<E
     match command {
         DevicesCommand::List { json } => {
             let answer = devices(attached).await?;
-            say(json, &answer, |answer| show::all(answer));
+            say(json, &answer, show::all);
         }
         DevicesCommand::Approve { request, latest, json } => {
             let known = devices(attached).await?;
             let id = if latest {
                 find::latest(&known)?
             } else {
-                find::request(&known, request.as_deref().unwrap_or_default())?
+                find::device_request(&known, request.as_deref().unwrap_or_default())?
             };
             let params = json!({"requestId": id});
             let answer = attached.client.call(Method::DevicePairApprove, &params).await?;
@@ -44,7 +43,7 @@ async fn carry_out(attached: &mut Attached, command: DevicesCommand) -> Result<E
             });
         }
         DevicesCommand::Reject { request, json } => {
-            let id = find::request(&devices(attached).await?, &request)?;
+            let id = find::device_request(&devices(attached).await?, &request)?;
             let params = json!({"requestId": id});
             let answer = attached.client.call(Method::DevicePairReject, &params).await?;
             say(json, &answer, |_| format!("Rejected request {id}"));
@@ -130,16 +129,4 @@ async fn rotate(
         }
     });
     Ok(())
-}
-
-/// Says what came of it, and where it will not outlast the gateway, that too.
-fn say(as_json: bool, answer: &Value, words: impl FnOnce(&Value) -> String) {
-    if as_json {
-        return render::json(answer);
-    }
-    render::line(&words(answer));
-    if answer["durable"] == false {
-        eprintln!("hatchery: the devices' file cannot be written, so this ends with the gateway");
-        eprintln!("  try: hatchery devices list");
-    }
 }

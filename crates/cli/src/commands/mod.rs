@@ -6,8 +6,10 @@ mod audit;
 mod background;
 mod config;
 mod devices;
+mod find;
 mod gateway;
 mod logs;
+mod nodes;
 mod output;
 mod pair;
 mod sessions;
@@ -17,6 +19,7 @@ mod tree;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
+use serde_json::Value;
 
 use crate::args::{Arguments, Command, GatewayCommand, SessionsCommand};
 use crate::failure::Failure;
@@ -39,6 +42,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Gateway(GatewayCommand::Logs { tail, follow }) => logs::run(tail, follow),
         Command::Gateway(command) => within_runtime(background::run(command))?,
         Command::Devices(command) => within_runtime(devices::run(command))?,
+        Command::Nodes(command) => within_runtime(nodes::run(command))?,
         Command::Pair(args) => within_runtime(pair::run(args))?,
         Command::Audit(command) => audit::run(command),
         Command::Agent => Ok(agent::serve()),
@@ -60,4 +64,17 @@ fn within_runtime<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let outcome = runtime.block_on(work);
     runtime.shutdown_background();
     Ok(outcome)
+}
+
+/// Says what came of a change to who is let in, and where it will not outlast the gateway, that
+/// too.
+fn say(as_json: bool, answer: &Value, words: impl FnOnce(&Value) -> String) {
+    if as_json {
+        return render::json(answer);
+    }
+    render::line(&words(answer));
+    if answer["durable"] == false {
+        eprintln!("hatchery: the devices' file cannot be written, so this ends with the gateway");
+        eprintln!("  try: hatchery devices list");
+    }
 }

@@ -35,8 +35,9 @@ async fn ask(method: Method, params: Value) -> Result<Value, Failure> {
 
 async fn list(tree: bool, limit: u32, as_json: bool) -> Result<ExitCode, Failure> {
     let answer = ask(Method::SessionsList, json!({"limit": limit})).await?;
+    let answer = own_words(&answer);
     if as_json {
-        render::json(&own_words(&answer));
+        render::json(&answer);
         return Ok(ExitCode::SUCCESS);
     }
     let sessions = answer["sessions"].as_array().map_or(&[][..], Vec::as_slice);
@@ -54,11 +55,11 @@ async fn list(tree: bool, limit: u32, as_json: bool) -> Result<ExitCode, Failure
 /// from one look to the next without a cause.
 fn own_words(answer: &Value) -> Value {
     let sessions = answer["sessions"].as_array().into_iter().flatten();
-    let sessions: Vec<Value> = sessions
+    let mut sessions: Vec<Value> = sessions
         .map(|row| {
             let mut session = Map::new();
             for (name, field) in [
-                ("sessionId", "sessionId"),
+                ("sessionId", "id"),
                 ("key", "key"),
                 ("kind", "type"),
                 ("agentId", "agentId"),
@@ -74,6 +75,8 @@ fn own_words(answer: &Value) -> Value {
             Value::Object(session)
         })
         .collect();
+    // The newest first; the wire has the last used first.
+    sessions.sort_by_key(|session| std::cmp::Reverse(session["createdAtMs"].as_u64()));
     json!({
         "count": answer["count"],
         "totalCount": answer["totalCount"],
@@ -85,7 +88,7 @@ fn own_words(answer: &Value) -> Value {
 fn row(place: String, session: &Value) -> Vec<String> {
     vec![
         place,
-        render::text(session, "/type"),
+        render::text(session, "/kind"),
         render::text(session, "/agentId"),
         status(session),
         render::moment(session["createdAtMs"].as_u64().unwrap_or_default()),

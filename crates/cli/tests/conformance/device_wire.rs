@@ -50,13 +50,11 @@ impl DeviceWire {
     }
 
     /// The same with further headers. An answer that is no upgrade is an error.
-    #[expect(clippy::result_large_err, reason = "the library's own")]
     pub(crate) fn open_with(port: u16, headers: &[(&'static str, &str)]) -> Result<Self, Error> {
         Self::open_at("127.0.0.1", port, headers)
     }
 
     /// The same at any address of this machine. `host` among the headers replaces the true one.
-    #[expect(clippy::result_large_err, reason = "the library's own")]
     pub(crate) fn open_at(
         address: &str,
         port: u16,
@@ -82,7 +80,6 @@ impl DeviceWire {
 
 impl<S: Read + Write> DeviceWire<S> {
     /// Makes a WebSocket of a stream.
-    #[expect(clippy::result_large_err, reason = "the library's own")]
     pub(crate) fn over(
         stream: S,
         request: tungstenite::handshake::client::Request,

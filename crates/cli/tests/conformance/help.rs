@@ -11,6 +11,7 @@ fn help_reads_as_it_is_meant_to() {
         ("sessions", &["sessions", "--help"]),
         ("gateway", &["gateway", "--help"]),
         ("devices", &["devices", "--help"]),
+        ("nodes", &["nodes", "--help"]),
         ("pair", &["pair", "--help"]),
         ("audit", &["audit", "--help"]),
     ] {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::device_wire::{DeviceWire, device, hello, signed};
-use crate::home::Home;
+use crate::home::{Home, Said};
 use crate::wire::{Wire, request};
 
 const TOKEN: &str = r#"{ gateway: { auth: { token: "s3cret" } } }"#;
@@ -143,4 +143,59 @@ fn an_operator_does_not_speak_as_a_node() {
         let answer = owner.ask(method, params);
         assert_eq!(answer["error"]["message"], "unauthorized role: operator", "{method}");
     }
+}
+
+#[test]
+fn a_node_is_looked_after_from_the_terminal() {
+    let (home, port) = gateway();
+    let none = home.run(&["nodes", "list"]);
+    assert!(none.stdout.contains("hatchery pair --role node"), "{none:?}");
+    let mut camera = node(port, 1, &["camera.snap"]);
+    let known = home.ask(&["nodes", "list"]);
+    let request = known["pending"][0]["requestId"].as_str().unwrap();
+    let id = known["paired"][0]["nodeId"].as_str().unwrap();
+    let shown = home.run(&["nodes", "list"]).stdout;
+    assert!(shown.contains(request) && shown.contains("camera.snap"), "{shown}");
+
+    // Refused with a command that helps when pasted.
+    let refused = home.run(&["nodes", "invoke", id, "camera.snap"]);
+    assert_eq!(refused.status, 1, "{refused:?}");
+    let remedy = refused.stderr.lines().find_map(|line| line.trim().strip_prefix("try: hatchery "));
+    assert_eq!(remedy, Some(format!("nodes approve {request}").as_str()), "{refused:?}");
+    let words: Vec<&str> = remedy.unwrap().split(' ').collect();
+    let approved = home.run(&words);
+    assert_eq!(approved.status, 0, "{approved:?}");
+    assert!(approved.stdout.ends_with("may be asked camera.snap\n"), "{approved:?}");
+
+    let named = home.run(&["nodes", "rename", id, "door"]);
+    assert_eq!(named.status, 0, "{named:?}");
+    let asking = home.begin(&["nodes", "invoke", "door", "camera.snap", "--params", "{\"n\":1}"]);
+    let question = camera.until(|frame| frame["event"] == "node.invoke.request");
+    let question = &question["payload"];
+    assert_eq!(question["paramsJSON"], "{\"n\":1}");
+    let answer = json!({"id": question["id"], "nodeId": id, "ok": true, "payload": "a picture"});
+    assert_eq!(camera.ask("node.invoke.result", &answer)["payload"], json!({"ok": true}));
+    let said = Said::from(asking.wait_with_output().unwrap());
+    assert_eq!((said.status, said.stdout.as_str()), (0, "a picture\n"), "{said:?}");
+
+    // What was not offered has no request to approve, and nothing is asked of the node.
+    let refused = home.ask(&["nodes", "invoke", "door", "camera.clip"]);
+    assert_eq!(code(&refused), "NODE_COMMAND_CLOSED", "{refused}");
+    assert_eq!(home.run(&["nodes", "invoke", "door", "x", "--params", "{"]).status, 2);
+    assert_eq!(home.run(&["nodes", "remove", "door"]).status, 0);
+    let refused = home.ask(&["nodes", "invoke", "door", "camera.snap"]);
+    assert_eq!(code(&refused), "NODE_COMMAND_CLOSED", "{refused}");
+    let unknown = home.run(&["nodes", "remove", "window"]);
+    assert_eq!(unknown.status, 1);
+    assert!(unknown.stderr.contains("try: hatchery nodes list"), "{unknown:?}");
+
+    // A node that offers more is asked for anew, and turned down.
+    let _camera = node(port, 1, &["camera.snap", "camera.clip"]);
+    let known = home.ask(&["nodes", "list"]);
+    let request = known["pending"][0]["requestId"].as_str().unwrap();
+    assert_eq!(home.run(&["nodes", "reject", request]).status, 0);
+    assert_eq!(home.ask(&["nodes", "list"])["pending"], json!([]));
+    assert_eq!(home.run(&["gateway", "stop"]).status, 0);
+    let absent = home.run(&["nodes", "invoke", "door", "camera.snap"]);
+    assert!(absent.stderr.contains("try: hatchery gateway start"), "{absent:?}");
 }

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use hatchery_spawn::Event;
 use hatchery_store::Store;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recv, recvmsg, send};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::home::{Home, Said, is_alive, wait_until};
+use crate::wire::Wire;
 
 const DEEP: &str = "{ agents: { defaults: { subagents: { maxSpawnDepth: 2 } } } }";
 
@@ -48,6 +49,36 @@ fn journalled_refusals(home: &Home) -> Vec<String> {
 fn end(home: &Home) -> Vec<String> {
     assert_eq!(home.run(&["gateway", "stop"]).status, 0);
     journalled_refusals(home)
+}
+
+#[test]
+fn a_child_neither_speaks_nor_listens_in_sessions() {
+    let home = Home::new();
+    home.start_gateway();
+    let mut owner = Wire::greeted(&home);
+    let said = json!({"sessionKey": "main", "message": "sleep 100", "idempotencyKey": "owners"});
+    assert_eq!(owner.ask("chat.send", said)["ok"], true);
+    let answers = probe_inside(&home, "talk");
+    let codes: Vec<&str> = answers.iter().map(code).collect();
+    assert_eq!(
+        codes[..8],
+        [
+            "NO_SUCH_SESSION",
+            "TURN_BY_RUN",
+            "TURN_BY_RUN",
+            "NO_SUCH_SESSION",
+            "NO_SUCH_SESSION",
+            "MISSING_SCOPE",
+            "NOT_FOR_RUNS",
+            "NOT_FOR_RUNS",
+        ]
+    );
+    assert_eq!(answers[8]["payload"]["aborted"], false);
+    assert_eq!(answers[9]["payload"]["messages"], json!([]));
+    assert_eq!(answers[10]["payload"]["status"], "timeout");
+    // The owner's turn goes on.
+    let stopped = owner.ask("chat.abort", json!({"sessionKey": "main"}));
+    assert_eq!(stopped["payload"]["runIds"], json!(["owners"]));
 }
 
 #[test]

@@ -33,7 +33,7 @@ const HELP: &str = "\
 /model [provider/model]: show or set the model of this session; `default` for the agent's own
 /agents: the agents there are
 /whoami: who you are to this gateway, and what you may do
-/new, /reset: begin this session anew
+/new [provider/model], /reset: begin this session anew
 /stop: stop the answer that is being given
 /subagents list: the sub-agents of this session
 /subagents info <id|#>, /subagents log <id|#> [lines]: one of them
@@ -91,7 +91,8 @@ impl Said<'_> {
             ChatCommand::Status => self.status().await,
             ChatCommand::Agents => self.agents(),
             ChatCommand::Stop => self.stop().await,
-            ChatCommand::New | ChatCommand::Reset => self.begin_anew().await,
+            ChatCommand::New(model) => self.begin_anew(model.as_deref()).await,
+            ChatCommand::Reset => self.begin_anew(None).await,
             ChatCommand::Model(None) => Ok(self.model()),
             ChatCommand::Model(Some(model)) => self.set_model(&model).await,
             ChatCommand::Subagents(Subagents::List) => self.list().await,

@@ -2,6 +2,8 @@
 
 use hatchery_protocol::AgentId;
 
+use crate::chat_commands;
+
 /// A command said in a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ChatCommand {
@@ -10,7 +12,8 @@ pub(super) enum ChatCommand {
     Status,
     Agents,
     Stop,
-    New,
+    /// Begin the session anew, with another model where one is named.
+    New(Option<String>),
     Reset,
     /// Show the model, or set it.
     Model(Option<String>),
@@ -63,13 +66,14 @@ fn split(text: &str) -> Option<(String, &str)> {
 /// Reads a command.
 pub(super) fn parse(text: &str) -> ChatCommand {
     let Some((name, rest)) = split(text) else { return ChatCommand::Unknown(String::new()) };
-    match name.as_str() {
-        "help" | "commands" => ChatCommand::Help,
-        "whoami" | "id" => ChatCommand::Whoami,
+    let known = chat_commands::ChatCommand::find(&name).map(|command| command.name);
+    match known.unwrap_or_default() {
+        "help" => ChatCommand::Help,
+        "whoami" => ChatCommand::Whoami,
         "status" => ChatCommand::Status,
         "agents" => ChatCommand::Agents,
         "stop" => ChatCommand::Stop,
-        "new" => ChatCommand::New,
+        "new" => ChatCommand::New((!rest.is_empty()).then(|| rest.to_owned())),
         "reset" => ChatCommand::Reset,
         "model" => ChatCommand::Model((!rest.is_empty()).then(|| rest.to_owned())),
         "subagents" => subagents(rest),
@@ -197,6 +201,10 @@ mod tests {
         let cases = [
             ("/HELP", ChatCommand::Help),
             ("/model", ChatCommand::Model(None)),
+            ("/models", ChatCommand::Model(None)),
+            ("/abort", ChatCommand::Stop),
+            ("/new", ChatCommand::New(None)),
+            ("/new p/m", ChatCommand::New(Some("p/m".to_owned()))),
             ("/model: a/b", ChatCommand::Model(Some("a/b".to_owned()))),
             ("/subagents", sub(Subagents::List)),
             ("/subagents info #1", sub(Subagents::Info("#1".to_owned()))),
@@ -222,6 +230,16 @@ mod tests {
             "/subagents spawn main --model x",
         ] {
             assert!(matches!(parse(text), ChatCommand::Wrong(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_command_that_is_listed_is_understood() {
+        for command in crate::chat_commands::CHAT_COMMANDS {
+            for name in command.aliases.iter().chain([&command.name]) {
+                let read = parse(&format!("/{name}"));
+                assert!(!matches!(read, ChatCommand::Unknown(_)), "{name}");
+            }
         }
     }
 

@@ -24,7 +24,7 @@ impl Said<'_> {
         let page = Page { limit: 1, offset: 0 };
         let total =
             reading(self.shared, move |store| store.transcript(&session, page)).await?.total;
-        let activity = self.shared.supervisor.activity_of(&self.session.session_id);
+        let live = self.shared.supervisor.live_in(&self.session.session_id);
         let mut text = format!(
             "Session: {} ({})\nAgent: {}\nModel: {}\nMessages: {total}\n",
             self.session.key,
@@ -32,7 +32,7 @@ impl Said<'_> {
             self.session.agent_id,
             self.model_in_use(),
         );
-        let at_work = match activity.runs.len() {
+        let at_work = match live.len() {
             0 => "nothing".to_owned(),
             1 => "one answer".to_owned(),
             more => format!("one answer, and {} messages wait", more - 1),
@@ -76,8 +76,11 @@ impl Said<'_> {
     }
 
     /// Needs what `sessions.reset` needs.
-    pub(super) async fn begin_anew(&self) -> Result<String, WireError> {
+    pub(super) async fn begin_anew(&self, model: Option<&str>) -> Result<String, WireError> {
         authorize::<Admin>(self.permit.caller())?;
+        if let Some(model) = model {
+            self.set_model(model).await?;
+        }
         conversations::begin_anew(self.shared, self.permit, self.session).await?;
         Ok("This session begins anew. What was said before is kept aside.".to_owned())
     }

@@ -22,7 +22,8 @@ impl Config {
             ),
         ]
         .into_iter()
-        .filter_map(|(is_set, words)| is_set.then(|| words.to_owned()))
+        .filter(|(is_set, _)| *is_set)
+        .map(|(_, words)| words.to_owned())
         .collect()
     }
 }

@@ -43,7 +43,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, stream: UnixStream, proof: Proof,
         }
     };
     let writing = write_frames(writer, waiting, Framing::Lines);
-    carry(&shared, number, reading, writing).await;
+    carry(&shared, number, Box::pin(reading), Box::pin(writing)).await;
 }
 
 /// Returns once nobody stands behind the connection any more: its run is over.

@@ -38,7 +38,7 @@ pub(crate) async fn write_frames<W: AsyncWrite + Unpin>(
     framing: Framing,
 ) {
     let mut batch = BytesMut::new();
-    let mut held: Vec<Outgoing> = Vec::new();
+    let mut held: Vec<Box<Outgoing>> = Vec::new();
     let mut seq = 0;
     let closing = loop {
         let first = tokio::select! {

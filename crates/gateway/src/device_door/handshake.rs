@@ -24,7 +24,7 @@ use crate::outbox::{Closing, Outbox, Share};
 pub(super) async fn greet<R: AsyncRead + Unpin>(
     shared: &Arc<Shared>,
     socket: &mut WebSocket<R>,
-    visitor: Visitor,
+    visitor: Box<Visitor>,
     number: ConnectionId,
 ) -> Option<Arc<Speaker>> {
     let outbox = socket.outbox.clone();

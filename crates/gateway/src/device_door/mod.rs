@@ -42,13 +42,13 @@ pub(crate) fn open(
 ) -> Response<Body> {
     let response = match upgrade::answer(&request) {
         Ok(response) => response,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let config = shared.supervisor.settings.config();
     match Visitor::of(from, request.headers(), &config) {
         Ok(visitor) => {
             let upgraded = hyper::upgrade::on(&mut request);
-            tokio::spawn(begin(Arc::clone(shared), visitor, place, upgraded));
+            tokio::spawn(begin(Arc::clone(shared), Box::new(visitor), place, upgraded));
             response
         }
         Err(refusal) => {
@@ -63,12 +63,12 @@ pub(crate) fn open(
 
 async fn begin(
     shared: Arc<Shared>,
-    visitor: Visitor,
+    visitor: Box<Visitor>,
     place: Arc<PlaceInLobby>,
     upgraded: OnUpgrade,
 ) {
     match upgraded.await {
-        Ok(io) => serve(shared, TokioIo::new(io), visitor, place).await,
+        Ok(io) => Box::pin(serve(shared, TokioIo::new(io), visitor, place)).await,
         Err(error) => tracing::debug!("a request did not become a WebSocket: {error}"),
     }
 }
@@ -77,14 +77,15 @@ async fn begin(
 async fn serve(
     shared: Arc<Shared>,
     io: impl AsyncRead + AsyncWrite,
-    visitor: Visitor,
+    visitor: Box<Visitor>,
     place: Arc<PlaceInLobby>,
 ) {
     let (reader, writer) = tokio::io::split(io);
     let (outbox, waiting) = Outbox::new();
     let number = next_number();
-    let writing = write_frames(writer, waiting, Framing::WebSocket);
-    let reading = read(&shared, reader, outbox, visitor, place, number);
+    // Boxed, since a future that is handed on takes its room once for each hand.
+    let writing = Box::pin(write_frames(writer, waiting, Framing::WebSocket));
+    let reading = Box::pin(read(&shared, reader, outbox, visitor, place, number));
     carry(&shared, number, reading, writing).await;
 }
 
@@ -92,22 +93,24 @@ async fn read<R: AsyncRead + Unpin>(
     shared: &Arc<Shared>,
     reader: R,
     outbox: Outbox,
-    visitor: Visitor,
+    visitor: Box<Visitor>,
     place: Arc<PlaceInLobby>,
     number: u64,
 ) {
     let messages = Messages::new(reader, MAX_FIRST_FRAME, outbox.clone());
     let mut socket = WebSocket { messages, outbox, greeted: false };
     let ends = socket.outbox.clone();
+    // A stranger keeps it to the end.
+    let mut place = Some(place);
     let conversation = async {
         // Boxed, so that what the handshake needs is gone once it is over.
         let greeting = Box::pin(handshake::greet(shared, &mut socket, visitor, number));
         let speaker = tokio::select! {
             speaker = greeting => speaker,
-            () = place.sent_away() => None,
+            () = sent_away(place.as_deref()) => None,
         };
-        drop(place);
         if let Some(speaker) = speaker {
+            place = None;
             socket.greeted = true;
             socket.messages.set_limit(MAX_FRAME);
             converse(shared, &speaker, &mut socket).await;
@@ -121,9 +124,14 @@ async fn read<R: AsyncRead + Unpin>(
     }
     ends.hang_up();
     drop(ends);
-    let WebSocket { messages, outbox, .. } = socket;
-    drop(outbox);
-    messages.drain().await;
+    socket.messages.drain().await;
+}
+
+async fn sent_away(place: Option<&PlaceInLobby>) {
+    match place {
+        Some(place) => place.sent_away().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// A WebSocket as frames come off it.

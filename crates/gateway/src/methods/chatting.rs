@@ -113,6 +113,7 @@ pub(crate) async fn startup(
 ) -> Result<Value, WireError> {
     let mut startup = history::history(shared, permit.caller(), &params).await?;
     startup["agentsList"] = super::agents::list(shared, &permit);
+    startup["metadata"] = super::chat::metadata(shared, &permit);
     Ok(startup)
 }
 

@@ -10,11 +10,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::saying::{self, Words};
+use super::session_row::row_of;
 use super::sessions::reading;
 use super::{conversation, history};
 use crate::gateway::Shared;
 use crate::hub::ConnectionId;
-use crate::session_row::session_row;
 
 /// The settings a session may have, besides its label and its model. What would have to be
 /// enforced and is not (where commands run, what they may do) is not among them.
@@ -118,7 +118,7 @@ pub(crate) async fn create(
         "key": session.key,
         "sessionId": session.transcript_id(),
         "created": is_new,
-        "entry": entry(shared, &session),
+        "entry": entry(shared, &session).await?,
         "runStarted": false,
     });
     if let Some(text) = params.message.filter(|text| !text.trim().is_empty()) {
@@ -187,7 +187,7 @@ pub(crate) async fn patch(
         "ok": true,
         "path": shared.state_directory.path().join("hatchery.db"),
         "key": session.key,
-        "entry": entry(shared, &session),
+        "entry": entry(shared, &session).await?,
     }))
 }
 
@@ -234,7 +234,7 @@ pub(crate) async fn reset(
     let session = conversation::open(shared, permit.caller(), &params.key, agent).await?;
     begin_anew(shared, &hatchery_access::authorize(permit.caller())?, &session).await?;
     let session = read_again(shared, &session).await?;
-    Ok(json!({"ok": true, "key": session.key, "entry": entry(shared, &session)}))
+    Ok(json!({"ok": true, "key": session.key, "entry": entry(shared, &session).await?}))
 }
 
 /// Stops what goes on in a session and begins its transcript anew.
@@ -294,9 +294,7 @@ pub(crate) async fn delete(
         .in_class(ErrorCode::InvalidRequest)
         .into());
     }
-    if session.kind.is_of_a_run()
-        && !shared.supervisor.activity_of(&session.session_id).runs.is_empty()
-    {
+    if session.kind.is_of_a_run() && !shared.supervisor.live_in(&session.session_id).is_empty() {
         return Err(Refusal::forbidden(
             "SESSION_AT_WORK",
             "sessions",
@@ -397,6 +395,8 @@ async fn read_again(shared: &Arc<Shared>, session: &SessionView) -> Result<Sessi
     Ok(found.unwrap_or(stands))
 }
 
-fn entry(shared: &Shared, session: &SessionView) -> Value {
-    session_row(session, &shared.supervisor.activity_of(&session.session_id))
+/// A session as lists show it.
+async fn entry(shared: &Arc<Shared>, session: &SessionView) -> Result<Value, WireError> {
+    let (key, policy) = (session.key.clone(), shared.supervisor.settings.policy());
+    reading(shared, move |store| row_of(store, &policy, &key)).await
 }

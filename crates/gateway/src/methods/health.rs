@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 
 use super::not_for_runs;
 use super::session_list::defaults;
-use super::session_row::wire_status;
 use super::sessions::reading;
 use crate::clock::now_ms;
 use crate::gateway::Shared;
+use crate::methods::session_row::wire_status;
 
 /// How many sessions are named as those used last.
 const RECENT_SESSIONS: u32 = 5;
@@ -119,8 +119,7 @@ fn recent(sessions: &[ListedSession], agent: Option<&str>) -> Vec<Value> {
         .map(|listed| &listed.session)
         .filter(|session| agent.is_none_or(|agent| session.agent_id.as_str() == agent))
         .map(|session| {
-            let ended = session.run.as_ref().and_then(|run| run.outcome.as_ref());
-            let updated = ended.map_or(session.created_at_ms, |outcome| outcome.ended_at_ms);
+            let updated = session.updated_at_ms;
             json!({"key": session.key, "updatedAt": updated, "age": now.saturating_sub(updated)})
         })
         .collect()

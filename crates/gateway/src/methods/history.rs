@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::conversation;
+use super::session_row::row_of;
 use super::sessions::reading;
 use crate::gateway::Shared;
-use crate::session_row::session_row;
 use crate::talk::wire_message;
 
 /// How many messages are given where no number is asked for, and at most.
@@ -51,9 +51,11 @@ pub(crate) async fn history(
     let offset = params.offset.unwrap_or(0);
     let limit = params.limit.unwrap_or(DEFAULT_MESSAGES).clamp(1, MAX_MESSAGES);
     let page = Page { limit, offset };
-    let (session, transcript) = reading(shared, move |store| {
+    let policy = shared.supervisor.settings.policy();
+    let (session, transcript, row) = reading(shared, move |store| {
         let transcript = store.transcript(&session, page)?;
-        Ok((session, transcript))
+        let row = row_of(store, &policy, &session.key)?;
+        Ok((session, transcript, row))
     })
     .await?;
     let mut messages: Vec<Value> = transcript.messages.iter().map(wire_message).collect();
@@ -63,7 +65,7 @@ pub(crate) async fn history(
     let messages = newest_within(messages, MAX_BYTES);
     let given = offset + messages.len() as u64;
     let has_more = given < transcript.total && !messages.is_empty();
-    let mut answer = about(shared, &session);
+    let mut answer = about(shared, &session, &row);
     answer["messages"] = json!(messages);
     answer["hasMore"] = json!(has_more);
     answer["totalMessages"] = json!(transcript.total);
@@ -73,15 +75,14 @@ pub(crate) async fn history(
     Ok(answer)
 }
 
-fn about(shared: &Shared, session: &SessionView) -> Value {
-    let activity = shared.supervisor.activity_of(&session.session_id);
+fn about(shared: &Shared, session: &SessionView, row: &Value) -> Value {
     let thinking = session.settings.get("thinkingLevel").cloned().unwrap_or_else(|| json!("off"));
     let mut about = json!({
         "sessionKey": session.key,
         "sessionId": session.transcript_id(),
         "agentId": session.agent_id,
         "thinkingLevel": thinking,
-        "sessionInfo": session_row(session, &activity),
+        "sessionInfo": row,
         "pendingInputs": {"items": [], "total": 0},
     });
     if let Some((run, text)) = shared.supervisor.talk.growing(&session.session_id) {

@@ -245,17 +245,21 @@ async fn ask(
         authorize::<Admin>(caller)?;
     }
     let device = DeviceId::new(params.node_id.clone());
-    let approved = shared
+    let (approved, waits) = shared
         .pairing
         .with_state(|state| {
-            let device = state.device(&device)?;
-            device.roles.contains(&Role::Node).then(|| device.node_commands.contains(command))
+            let known = state.device(&device).filter(|one| one.roles.contains(&Role::Node))?;
+            let mut offers = state.node_requests(now_ms());
+            let waits =
+                offers.find(|one| one.device_id == device && one.commands.contains(command));
+            let waits = waits.map(|offer| offer.request_id.clone());
+            Some((known.node_commands.contains(command), waits))
         })
         .await?
         .ok_or_else(unknown)?;
     let node = shared.hub.nodes().remove(&device).ok_or_else(not_connected)?;
     if !approved || !node.commands.contains(command) {
-        return Err(closed(approved).into());
+        return Err(closed(approved, waits.as_ref()).into());
     }
     let question = params.params.to_string();
     if question.len() > MAX_QUESTION_BYTES {
@@ -293,7 +297,7 @@ async fn ask(
 }
 
 fn gone(code: &'static str, message: &str) -> Refusal {
-    let remedy = Remedy::Advice("look at node.list, and at the node itself".to_owned());
+    let remedy = Remedy::Command("hatchery nodes list".to_owned());
     Refusal::forbidden(code, "nodes", message, remedy).in_class(ErrorCode::Unavailable)
 }
 
@@ -302,22 +306,23 @@ fn not_connected() -> Refusal {
 }
 
 /// The refusal of what was not approved, or is not offered any more.
-fn closed(approved: bool) -> Refusal {
-    let (message, remedy) = if approved {
-        (
+fn closed(approved: bool, waits: Option<&RequestId>) -> Refusal {
+    let (message, remedy) = match (approved, waits) {
+        (true, _) => (
             "node command not offered: the node does not offer it now",
-            "connect the node anew with it",
-        )
-    } else {
-        ("node command not allowed: nobody has approved it", "approve what node.pair.list shows")
+            Remedy::Advice("connect the node anew with it".to_owned()),
+        ),
+        (false, Some(request)) => (
+            "node command not allowed: nobody has approved it",
+            Remedy::Command(format!("hatchery nodes approve {request}")),
+        ),
+        (false, None) => (
+            "node command not allowed: the node does not offer it, or offered it a while ago",
+            Remedy::Advice("connect the node anew with it, then: hatchery nodes list".to_owned()),
+        ),
     };
-    Refusal::forbidden(
-        "NODE_COMMAND_CLOSED",
-        "approved commands of a node",
-        message,
-        Remedy::Advice(remedy.to_owned()),
-    )
-    .in_class(ErrorCode::InvalidRequest)
+    Refusal::forbidden("NODE_COMMAND_CLOSED", "approved commands of a node", message, remedy)
+        .in_class(ErrorCode::InvalidRequest)
 }
 
 fn unknown() -> WireError {

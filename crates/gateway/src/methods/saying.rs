@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hatchery_access::{Permit, Refusal, Remedy, Write};
 use hatchery_protocol::{ErrorCode, Task, WireError};
+use hatchery_spawn::SpawnRefusal;
 use hatchery_store::{CommitError, SessionView};
 use serde_json::{Value, json};
 
@@ -46,6 +47,10 @@ pub(crate) async fn say(
     waiter: Option<Watcher>,
     receipt: impl FnOnce(Result<(), CommitError>) + Send + 'static,
 ) -> Result<Reply, WireError> {
+    // A run has its own way to ask for things, within its tree; it says nothing in sessions.
+    if permit.caller().grant().is_some() {
+        return Err(Refusal::from(SpawnRefusal::TurnByRun).into());
+    }
     let task = Task::Text(words.text.clone());
     check(&task)?;
     if let Some(state) = state_of(shared, session, &words.key).await? {

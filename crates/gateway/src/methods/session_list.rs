@@ -60,8 +60,6 @@ pub(crate) struct ListKey {
     query: SessionQuery,
     active_minutes: Option<u64>,
     extras: RowExtras,
-    /// Nothing is archived yet, so a list of archived sessions is empty.
-    only_archived: bool,
 }
 
 impl ListKey {
@@ -76,18 +74,18 @@ impl ListKey {
             label: text("label", params.label)?,
             spawned_by: text("spawnedBy", params.spawned_by)?,
             active_since_ms: None,
+            archived: match params.archived {
+                None => Some(false),
+                Some(Archived::Only(archived)) => Some(archived),
+                Some(Archived::Word(AllWord::All)) => None,
+            },
             search: text("search", params.search)?,
         };
         let extras = RowExtras {
             title: params.include_derived_titles.unwrap_or_default(),
             last_message: params.include_last_message.unwrap_or_default(),
         };
-        Ok(Self {
-            query,
-            active_minutes: params.active_minutes,
-            extras,
-            only_archived: params.archived == Some(Archived::Only(true)),
-        })
+        Ok(Self { query, active_minutes: params.active_minutes, extras })
     }
 }
 
@@ -120,7 +118,7 @@ struct Listed<'a> {
     sessions: Vec<SessionRow<'a>>,
 }
 
-/// The sessions there are, the newest first: people see all, a run its own tree.
+/// The sessions there are, those first that were used last: people see all, a run its own tree.
 pub(crate) async fn list(
     shared: &Arc<Shared>,
     permit: &Permit<Read>,
@@ -136,10 +134,10 @@ async fn make(shared: &Arc<Shared>, key: ListKey) -> Result<Bytes, WireError> {
     let path = shared.state_directory.journal().display().to_string();
     let now = now_ms();
     let bytes = reading(shared, move |store| {
-        let ListKey { mut query, active_minutes, extras, only_archived } = key;
+        let ListKey { mut query, active_minutes, extras } = key;
         query.active_since_ms =
             active_minutes.map(|minutes| now.saturating_sub(minutes.saturating_mul(60_000)));
-        let page = if only_archived { Default::default() } else { store.list_sessions(&query)? };
+        let page = store.list_sessions(&query)?;
         let seen = u64::from(query.offset) + page.sessions.len() as u64;
         let has_more = seen < page.total;
         let rows = page.sessions.iter().map(|listed| SessionRow::of(listed, &policy, extras));

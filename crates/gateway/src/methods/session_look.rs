@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hatchery_access::{Permit, Read};
 use hatchery_protocol::{AgentId, ErrorCode, SessionId, WireError};
-use hatchery_store::{ListedSession, SessionQuery, SessionView, Store};
+use hatchery_store::{ListedSession, Page, ReadError, SessionQuery, SessionView, Store};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ use super::session_row::{RowExtras, SessionRow, shortened};
 use super::sessions::reading;
 use crate::clock::now_ms;
 use crate::gateway::Shared;
+use crate::talk::{role, text_of};
 
 /// How many sessions are looked into for one `sessions.preview`.
 const MAX_PREVIEWS: usize = 64;
@@ -72,10 +73,7 @@ fn horizon(permit: &Permit<Read>) -> Option<SessionId> {
 }
 
 /// The one session a query leads to.
-fn one(
-    store: &Store,
-    query: SessionQuery,
-) -> Result<Option<ListedSession>, hatchery_store::ReadError> {
+fn one(store: &Store, query: SessionQuery) -> Result<Option<ListedSession>, ReadError> {
     Ok(store.list_sessions(&SessionQuery { limit: 1, ..query })?.sessions.pop())
 }
 
@@ -174,7 +172,10 @@ pub(crate) async fn preview(
                 below: below.clone(),
                 ..SessionQuery::default()
             };
-            let said = one(store, query)?.map(|listed| said(&listed.session, items, characters));
+            let said = match one(store, query)? {
+                Some(listed) => Some(said(store, &listed.session, items, characters)?),
+                None => None,
+            };
             let status = match &said {
                 None => "missing",
                 Some(said) if said.is_empty() => "empty",
@@ -190,19 +191,22 @@ pub(crate) async fn preview(
 }
 
 /// The last of what was said in a session, the oldest first.
-fn said(session: &SessionView, items: usize, characters: usize) -> Vec<Value> {
-    let Some(run) = &session.run else { return Vec::new() };
-    let task = hatchery_agent::command_line(&run.task);
-    let answer = run.outcome.as_ref().map(|outcome| outcome.tail.trim());
-    let said = [Some(("user", task.trim())), answer.map(|text| ("assistant", text))];
-    let mut said: Vec<Value> = said
-        .into_iter()
-        .flatten()
+fn said(
+    store: &Store,
+    session: &SessionView,
+    items: usize,
+    characters: usize,
+) -> Result<Vec<Value>, ReadError> {
+    let limit = u32::try_from(items).unwrap_or(u32::MAX);
+    let transcript = store.transcript(session, Page { limit, offset: 0 })?;
+    let said = transcript.messages.iter().map(|message| {
+        let text = shortened(text_of(&message.said).trim(), characters);
+        (role(&message.said), text)
+    });
+    Ok(said
         .filter(|(_, text)| !text.is_empty())
-        .map(|(role, text)| json!({"role": role, "text": shortened(text, characters)}))
-        .collect();
-    said.drain(..said.len().saturating_sub(items));
-    said
+        .map(|(role, text)| json!({"role": role, "text": text}))
+        .collect())
 }
 
 fn invalid(message: &str) -> WireError {

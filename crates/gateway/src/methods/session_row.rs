@@ -1,14 +1,20 @@
 //! A session as lists show it: the wire's row, and what our own commands show besides.
 
+use std::collections::BTreeMap;
+
 use hatchery_protocol::{
     AgentId, RunId, RunStatus, RuntimeKind, SessionId, SessionKey, SessionKind, Task,
 };
 use hatchery_spawn::Policy;
-use hatchery_store::{ListedSession, RunView};
+use hatchery_store::{ListedSession, ReadError, RunView, SessionQuery, SessionView, Store};
 use serde::Serialize;
+use serde_json::Value;
 
 /// How long a title made of a task is, in characters.
 const TITLE_CHARACTERS: usize = 60;
+
+/// Settings that a row tells in fields of its own.
+const SAID_ABOVE: [&str; 3] = ["archived", "label", "model"];
 
 /// How long the last message in a row is, in characters.
 const PREVIEW_CHARACTERS: usize = 160;
@@ -28,7 +34,8 @@ pub(crate) struct RowExtras {
 pub(crate) struct SessionRow<'a> {
     key: &'a SessionKey,
     kind: &'static str,
-    session_id: &'a SessionId,
+    /// The name of its transcript: another one each time the session begins anew.
+    session_id: String,
     agent_id: &'a AgentId,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<&'a str>,
@@ -57,6 +64,10 @@ pub(crate) struct SessionRow<'a> {
     status: Option<&'static str>,
     has_active_run: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    active_run_ids: Option<[&'a str; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aborted_last_run: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     started_at: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<u64>,
@@ -66,6 +77,11 @@ pub(crate) struct SessionRow<'a> {
     model_provider: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a str>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    tokens: Option<RowTokens>,
+    /// What is set for it and says nothing else of what stands above.
+    #[serde(flatten)]
+    settings: BTreeMap<&'a str, &'a Value>,
 
     /// What it is for, in our own words.
     #[serde(rename = "type")]
@@ -75,6 +91,16 @@ pub(crate) struct SessionRow<'a> {
     created_at_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<RowRun<'a>>,
+}
+
+/// The tokens of the last run.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RowTokens {
+    input_tokens: u64,
+    output_tokens: u64,
+    total_tokens: u64,
+    total_tokens_fresh: bool,
 }
 
 /// The run of a row: what it was asked and what it said are left to the details, so that a list
@@ -108,50 +134,86 @@ impl<'a> SessionRow<'a> {
         let run = session.run.as_ref();
         let outcome = run.and_then(|run| run.outcome.as_ref());
         let ended_at = outcome.map(|outcome| outcome.ended_at_ms);
-        let model = match (run, policy.agents.get(&session.agent_id)) {
-            (Some(run), _) => Some(run.model.as_str()),
-            (None, agent) => agent.map(|agent| agent.model.as_str()),
-        };
+        let of_a_run = run.filter(|_| session.kind.is_of_a_run());
+        let set = session.settings.get("model").and_then(Value::as_str);
+        let own = || policy.agents.get(&session.agent_id).map(|agent| agent.model.as_str());
+        let model = set.or(run.map(|run| run.model.as_str())).or_else(own);
         let (model_provider, model) = model.map(provider_and_name).unzip();
         let label = session.label.as_deref();
         Self {
             key: &session.key,
-            kind: "direct",
-            session_id: &session.session_id,
+            kind: if session.kind == SessionKind::Group { "group" } else { "direct" },
+            session_id: session.transcript_id(),
             agent_id: &session.agent_id,
             label,
             display_name: label,
-            derived_title: run.filter(|_| extras.title).map(|run| title(&run.task)),
-            last_message_preview: outcome
-                .filter(|_| extras.last_message)
-                .and_then(|outcome| last_words(&outcome.tail, PREVIEW_CHARACTERS)),
+            derived_title: extras.title.then(|| made_title(session)).flatten(),
+            last_message_preview: extras.last_message.then(|| preview(session)).flatten(),
             is_main: session.kind == SessionKind::Main,
-            archived: false,
-            created_via: if run.is_some() { "spawn" } else { "operator" },
+            archived: session.settings.get("archived") == Some(&Value::Bool(true)),
+            created_via: if of_a_run.is_some() { "spawn" } else { "operator" },
             created_at: session.created_at_ms,
-            updated_at: ended_at.unwrap_or(session.created_at_ms),
+            updated_at: session.updated_at_ms,
             spawned_by: parent_key.as_ref(),
             parent_session_key: parent_key.as_ref(),
             child_sessions: children,
-            spawn_depth: run.map(|run| run.depth),
-            subagent_role: run.map(|run| {
+            spawn_depth: of_a_run.map(|run| run.depth),
+            subagent_role: of_a_run.map(|run| {
                 if run.depth < policy.max_spawn_depth { "orchestrator" } else { "leaf" }
             }),
             status: run.map(|run| wire_status(run.status)),
             has_active_run: run.is_some_and(|run| !run.status.is_final()),
+            active_run_ids: run.filter(|run| !run.status.is_final()).map(|run| [run.name.as_str()]),
+            aborted_last_run: outcome.map(|outcome| outcome.status == RunStatus::Cancelled),
             started_at: run
                 .filter(|run| run.status != RunStatus::Accepted)
-                .map(|_| session.created_at_ms),
+                .map(|run| run.accepted_at_ms),
             ended_at,
-            runtime_ms: ended_at.map(|ended| ended.saturating_sub(session.created_at_ms)),
+            runtime_ms: run
+                .zip(ended_at)
+                .map(|(run, ended)| ended.saturating_sub(run.accepted_at_ms)),
             model_provider,
             model,
+            tokens: outcome.and_then(|outcome| outcome.usage).map(|usage| RowTokens {
+                input_tokens: usage.input_tokens,
+                output_tokens: usage.output_tokens,
+                total_tokens: usage.input_tokens + usage.output_tokens,
+                total_tokens_fresh: true,
+            }),
+            settings: session
+                .settings
+                .iter()
+                .filter(|(name, _)| !SAID_ABOVE.contains(&name.as_str()))
+                .map(|(name, value)| (name.as_str(), value))
+                .collect(),
             purpose: session.kind,
             parent: session.parent.as_ref(),
             created_at_ms: session.created_at_ms,
             run: run.map(RowRun::of),
         }
     }
+}
+
+/// The row of one session, null where there is none.
+pub(crate) fn row_of(store: &Store, policy: &Policy, key: &SessionKey) -> Result<Value, ReadError> {
+    let named = Some(key.as_str().to_owned());
+    let query = SessionQuery { limit: 1, named, ..SessionQuery::default() };
+    let page = store.list_sessions(&query)?;
+    let extras = RowExtras { title: true, last_message: true };
+    let row = page.sessions.first().map(|listed| SessionRow::of(listed, policy, extras));
+    Ok(serde_json::to_value(row)?)
+}
+
+/// A title made of what was said first.
+fn made_title(session: &SessionView) -> Option<String> {
+    let first = || session.run.as_ref().map(|run| title(&run.task));
+    session.title.as_deref().map(|said| shortened(said, TITLE_CHARACTERS)).or_else(first)
+}
+
+fn preview(session: &SessionView) -> Option<String> {
+    let outcome = || session.run.as_ref().and_then(|run| run.outcome.as_ref());
+    let last = || last_words(&outcome()?.tail, PREVIEW_CHARACTERS);
+    session.preview.clone().filter(|said| !said.is_empty()).or_else(last)
 }
 
 impl<'a> RowRun<'a> {

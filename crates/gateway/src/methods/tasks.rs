@@ -84,10 +84,10 @@ pub(crate) async fn list(
     Ok(answer)
 }
 
-/// A session's run as a task; a session without a run is none.
+/// A session's run as a task. A conversation is none: its turns answer somebody who is there.
 fn task(listed: &ListedSession) -> Option<Value> {
     let session = &listed.session;
-    let run = session.run.as_ref()?;
+    let run = session.run.as_ref().filter(|_| session.kind.is_of_a_run())?;
     let kind = if session.kind == SessionKind::Acp { "acp" } else { "subagent" };
     let named = session.label.clone().unwrap_or_else(|| title(&run.task));
     let mut task = json!({

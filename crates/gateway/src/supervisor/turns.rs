@@ -12,7 +12,6 @@ use tokio::sync::oneshot;
 use super::{Supervisor, unavailable};
 use crate::clock::now_ms;
 use crate::ids::draw;
-use crate::session_row::Activity;
 use crate::watchers::Watcher;
 
 /// A message that a turn is to answer.
@@ -180,15 +179,15 @@ impl Supervisor {
         self.core().message_keys.finish(key);
     }
 
-    /// What goes on in a session.
-    pub(crate) fn activity_of(&self, session: &SessionId) -> Activity {
+    /// The names of a session's runs that are not over, the one at work first.
+    pub(crate) fn live_in(&self, session: &SessionId) -> Vec<String> {
         let core = self.core();
         let mut runs: Vec<String> =
             core.state.turns_of(session).map(|live| live.run.name().to_owned()).collect();
         if runs.is_empty() {
             runs.extend(core.state.in_session(session).map(|live| live.run.name().to_owned()));
         }
-        Activity { runs }
+        runs
     }
 
     /// The session of the live turn of that name.

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::{message, payload};
 use crate::clock::now_ms;
 use crate::hub::{Audience, Hub};
-use crate::session_row::session_row;
+use crate::methods::session_row::row_of;
 use crate::supervisor::Supervisor;
 
 /// Something to be read and told.
@@ -75,7 +75,7 @@ fn tell(supervisor: &Supervisor, hub: &Hub, news: News) -> Result<(), ReadError>
         News::Message { id, with_final } => tell_message(supervisor, hub, &id, with_final),
         News::Changed { session, reason, run } => {
             let Some(view) = supervisor.store.session_by_id(&session)? else { return Ok(()) };
-            let row = session_row(&view, &supervisor.activity_of(&session));
+            let row = row_of(&supervisor.store, &supervisor.settings.policy(), &view.key)?;
             let mut payload = row.clone();
             payload["sessionKey"] = json!(view.key);
             payload["reason"] = json!(reason);
@@ -114,13 +114,14 @@ fn tell_message(
     }
     let audience = Audience::MessagesOf(&view.key);
     if hub.has(&audience) {
+        let row = row_of(&supervisor.store, &supervisor.settings.policy(), &view.key)?;
         let payload: Value = json!({
             "sessionKey": view.key,
             "agentId": view.agent_id,
             "message": message::wire_message(&stored),
             "messageId": stored.id,
             "messageSeq": stored.seq,
-            "session": session_row(&view, &supervisor.activity_of(&session)),
+            "session": row,
         });
         hub.tell(&audience, event::SESSION_MESSAGE, payload);
     }

@@ -71,7 +71,8 @@ pub(super) fn usage(usage: &Usage) -> Value {
     })
 }
 
-pub(super) fn role(said: &Said) -> &'static str {
+/// Who said a message, in the words of transcripts.
+pub(crate) fn role(said: &Said) -> &'static str {
     match said {
         Said::Task { .. } | Said::Added(AddedMessage { speaker: Speaker::User, .. }) => "user",
         Said::Answer { .. } | Said::Announce { .. } | Said::Added(_) => "assistant",

@@ -28,7 +28,7 @@ use crate::watchers::Watcher;
 pub(crate) use answer::{agent_result, wait_status};
 pub(crate) use context::conversation;
 pub(crate) use herald::{News, herald};
-pub(crate) use message::wire_message;
+pub(crate) use message::{role, text_of, wire_message};
 use text::GrowingText;
 
 /// How often at most a turn's growing text is told.

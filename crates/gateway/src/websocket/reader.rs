@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use tungstenite::Message;
 use tungstenite::error::{CapacityError, Error};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
@@ -88,18 +88,13 @@ impl<R: AsyncRead + Unpin> Messages<R> {
         }
     }
 
-    /// Reads on and throws away what comes, until the client has ended the connection.
-    pub(crate) async fn drain(self) {
-        drain(self.reader).await;
+    /// Reads on and throws away what comes, until the client has ended the connection: a socket
+    /// closed with something unread in it takes back what was written last.
+    pub(crate) async fn drain(&mut self) {
+        // Not on the stack: it would be part of every connection's task.
+        let mut waste = vec![0; 1024];
+        while let Ok(1..) = self.reader.read(&mut waste).await {}
     }
-}
-
-/// Reads on and throws away what comes, until the client has ended the connection: a socket closed
-/// with something unread in it takes back what was written last.
-async fn drain(mut reader: impl AsyncRead + Unpin) {
-    use tokio::io::AsyncReadExt as _;
-    let mut waste = [0; 1024];
-    while let Ok(1..) = reader.read(&mut waste).await {}
 }
 
 /// The socket as tungstenite sees it for the length of one poll.

@@ -16,21 +16,21 @@ pub(crate) fn is_wanted<B>(request: &Request<B>) -> bool {
 }
 
 /// The answer that makes the connection a WebSocket, or says why it does not become one.
-pub(crate) fn answer<B>(request: &Request<B>) -> Result<Response<Body>, Response<Body>> {
+pub(crate) fn answer<B>(request: &Request<B>) -> Result<Response<Body>, Box<Response<Body>>> {
     let headers = request.headers();
     if request.method() != Method::GET || !has_word(headers, &CONNECTION, "upgrade") {
-        return Err(plain(StatusCode::BAD_REQUEST, "Not a WebSocket upgrade"));
+        return Err(Box::new(plain(StatusCode::BAD_REQUEST, "Not a WebSocket upgrade")));
     }
     if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != VERSION) {
         let mut response = plain(StatusCode::UPGRADE_REQUIRED, "Unsupported WebSocket version");
         response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
-        return Err(response);
+        return Err(Box::new(response));
     }
     let Some(key) = headers.get(SEC_WEBSOCKET_KEY) else {
-        return Err(plain(StatusCode::BAD_REQUEST, "No Sec-WebSocket-Key"));
+        return Err(Box::new(plain(StatusCode::BAD_REQUEST, "No Sec-WebSocket-Key")));
     };
     let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()))
-        .map_err(|_| plain(StatusCode::BAD_REQUEST, "Bad Sec-WebSocket-Key"))?;
+        .map_err(|_| Box::new(plain(StatusCode::BAD_REQUEST, "Bad Sec-WebSocket-Key")))?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let answer = response.headers_mut();
