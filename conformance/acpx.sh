@@ -1,14 +1,14 @@
 # The cases of acpx, a command-line client for ACP agents. Sourced by `run`.
 # A case is a function; it fails with the first command that fails.
 
-# acpx_with AGENT WORDS…: with this command as the agent and nothing of the environment.
-acpx_with() {
+# with_acpx AGENT WORDS…: with this command as the agent and nothing of the environment.
+with_acpx() {
   timeout --kill-after=5 60 env -i PATH=/usr/local/bin:/usr/bin:/bin HOME="$HOME" LANG=C.UTF-8 \
     "$node" "$here/node_modules/acpx/dist/cli.js" --agent "$@"
 }
 
 # acpx WORDS…: the same with our agent.
-acpx() { acpx_with "'$hatchery' agent" "$@"; }
+acpx() { with_acpx "'$hatchery' agent" "$@"; }
 
 # json WORDS…: the same, with the ACP messages on standard output.
 json() { acpx --format json --json-strict "$@"; }

@@ -1,10 +1,13 @@
 # The cases of OpenClaw's own command line, in a version that speaks protocol 4 and in one that speaks
 # protocol 3. Sourced by `run`. A function `cli_…` is one case for each of the two.
 
-# openclaw WORDS…: the command with nothing of the environment, at the version of the case.
+# program: the command of the case's version.
+program() { echo "$here/openclaw-$version/node_modules/openclaw/openclaw.mjs"; }
+
+# openclaw WORDS…: the command with nothing of the environment.
 openclaw() {
-  timeout --kill-after=5 90 env -i PATH="${node%/*}:/usr/bin:/bin" HOME="$HOME/client" LANG=C.UTF-8 \
-    "$node" "$here/openclaw-$version/node_modules/openclaw/openclaw.mjs" "$@"
+  timeout --kill-after=5 180 env -i PATH="${node%/*}:/usr/bin:/bin" HOME="$HOME/client" LANG=C.UTF-8 \
+    "$node" "$(program)" "$@"
 }
 
 # client_settings: an OpenClaw that was set up here for a gateway on this port and with this token.
@@ -125,7 +128,7 @@ cli_chats_in_a_terminal() {
   start_all
   mkfifo keys
   printf -v command '%q ' env -i PATH="${node%/*}:/usr/bin:/bin" HOME="$HOME/client" LANG=C.UTF-8 \
-    TERM=xterm-256color "$node" "$here/openclaw-$version/node_modules/openclaw/openclaw.mjs" tui
+    TERM=xterm-256color "$node" "$(program)" tui
   SHELL=/bin/sh script --quiet --flush --command "stty rows 40 cols 120; exec $command" screen \
     <keys >/dev/null &
   ends+=($!)
@@ -142,7 +145,7 @@ cli_chats_in_a_terminal() {
 # `openclaw acp` is an ACP agent on standard input and output that passes everything to the gateway.
 cli_bridges_acp() {
   start_all
-  HOME=$HOME/client acpx_with "'$node' '$here/openclaw-$version/node_modules/openclaw/openclaw.mjs' acp --no-prefix-cwd" \
+  HOME=$HOME/client with_acpx "'$node' '$(program)' acp --no-prefix-cwd" \
     --format json --json-strict exec 'hello there' >messages
   holds 'answers[0].result.agentInfo.name === "openclaw-acp"' <messages
   # The older version puts the directory before the prompt whatever it is told.

@@ -36,6 +36,10 @@ pub(crate) async fn dispatch(
         Some(method) => answer(&shared, caller, method, params.unwrap_or_default(), asker).await,
         None => Err(unknown(&method)),
     };
+    // What it began after its runs were stopped, because it had asked just before, is stopped too.
+    if outbox.is_revoked() && !caller.is_of_the_owner() {
+        shared.supervisor.stop_runs(|starter| starter == caller);
+    }
     match outcome {
         Ok(Answer::Now(payload)) => outbox.answer(Response::ok(id, payload), share),
         Ok(Answer::Raw(payload)) => outbox.answer_raw(&id, &payload, share),

@@ -133,6 +133,11 @@ impl Shared {
         }
     }
 
+    /// Whether others than this machine can reach the TCP port.
+    pub(crate) fn is_exposed(&self) -> bool {
+        self.address.is_some_and(|address| !address.ip().is_loopback())
+    }
+
     pub(crate) fn ask_to_stop(&self) {
         self.stop.send_replace(true);
     }
@@ -344,7 +349,7 @@ fn log_start(config: &Config, shared: &Shared) {
         tracing::info!("TLS certificate fingerprint (SHA-256): {}", tls.fingerprint);
     }
     for setting in config.exemptions() {
-        tracing::warn!("THE DEVICE DOOR IS LESS GUARDED: {setting}");
+        tracing::warn!("A PROTECTION IS TURNED OFF: {setting}");
     }
     let auth = &config.gateway.auth;
     let secret_is_missing = match auth.mode {

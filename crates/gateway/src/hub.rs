@@ -34,6 +34,8 @@ pub(crate) struct Hub {
 #[derive(Debug, Default)]
 struct Inner {
     members: BTreeMap<ConnectionId, Member>,
+    /// Those of whom it is being decided, with what was taken away meanwhile.
+    arriving: BTreeMap<ConnectionId, Arriving>,
     presence: Presence,
 }
 
@@ -42,7 +44,7 @@ struct Inner {
 struct Member {
     caller: Caller,
     outbox: Outbox,
-    /// Whether it was known by the shared secret.
+    /// Whether it was known by the shared secret or by what stood in its place.
     by_secret: bool,
     /// Whether it showed its device's own token.
     by_own_token: bool,
@@ -56,6 +58,30 @@ struct Member {
     sessions: BTreeSet<SessionKey>,
     /// The name of its entry in the list of who is connected.
     presence: Option<String>,
+}
+
+/// Somebody of whom it is being decided. Whatever is taken away meanwhile finds no member to put
+/// out, so it is kept until the decision is carried out.
+#[derive(Debug)]
+struct Arriving {
+    /// The device it says it is.
+    device: Option<String>,
+    missed: Vec<PutOut>,
+}
+
+/// What is taken away, and from whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct PutOut {
+    whose: Whose,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Whose {
+    /// A device's connections, in one role or all.
+    Device(DeviceId, Option<Role>),
+    /// The connections that were let in by the shared secret, or by what stood in its place.
+    KnownBySecret,
 }
 
 /// Somebody who joins.
@@ -92,8 +118,6 @@ pub(crate) enum Audience<'a> {
     SessionChanges,
     /// Of those who may read, whoever asked for this session's messages.
     MessagesOf(&'a SessionKey),
-    /// Of those who may read, whoever can show tools at work or asked for this session's messages.
-    ToolsOf(&'a SessionKey),
     /// One connection.
     Only(ConnectionId),
 }
@@ -107,6 +131,7 @@ impl Hub {
     /// From now on the connection is told things.
     pub(crate) fn join(&self, connection: ConnectionId, joining: Joining<'_>) {
         let mut inner = self.inner();
+        let missed = inner.arriving.remove(&connection).map(|arriving| arriving.missed);
         let presence = inner.presence.come(connection, &joining.caller, &joining.seen);
         if presence.is_some() {
             self.presence_changed.notify_one();
@@ -123,12 +148,25 @@ impl Hub {
             sessions: BTreeSet::new(),
             presence,
         };
+        let late = missed.into_iter().flatten().find(|put_out| put_out.whose.concerns(&member));
         inner.members.insert(connection, member);
+        drop(inner);
+        if let Some(late) = late {
+            self.put_out(|number, _| number == connection, late.reason);
+        }
+    }
+
+    /// From now on the connection misses nothing that is taken away from that device, until it
+    /// joins or leaves. To be called before anything is decided about it.
+    pub(crate) fn arrive(&self, connection: ConnectionId, device: Option<&str>) {
+        let arriving = Arriving { device: device.map(str::to_owned), missed: Vec::new() };
+        self.inner().arriving.insert(connection, arriving);
     }
 
     /// From now on the connection is told nothing.
     pub(crate) fn leave(&self, connection: ConnectionId) {
         let mut inner = self.inner();
+        inner.arriving.remove(&connection);
         let Some(member) = inner.members.remove(&connection) else { return };
         if let Some(key) = member.presence {
             inner.presence.go(&key);
@@ -145,17 +183,31 @@ impl Hub {
         reason: &'static str,
         except: Option<ConnectionId>,
     ) -> usize {
+        let whose = Whose::Device(device.clone(), role);
+        self.tell_arriving(&PutOut { whose: whose.clone(), reason });
         let affected = |connection: ConnectionId, member: &Member| {
-            member.caller.device() == Some(device)
-                && role.is_none_or(|role| member.caller.role() == role)
-                && Some(connection) != except
+            whose.concerns(member) && Some(connection) != except
         };
         self.put_out(affected, reason).len()
     }
 
     /// Puts out every connection that was let in by the shared secret; says who they were.
     pub(crate) fn disconnect_by_secret(&self, reason: &'static str) -> Vec<Caller> {
-        self.put_out(|_, member| member.by_secret, reason)
+        let whose = Whose::KnownBySecret;
+        self.tell_arriving(&PutOut { whose: whose.clone(), reason });
+        self.put_out(|_, member| whose.concerns(member), reason)
+    }
+
+    fn tell_arriving(&self, put_out: &PutOut) {
+        for arriving in self.inner().arriving.values_mut() {
+            let concerned = match &put_out.whose {
+                Whose::Device(device, _) => arriving.device.as_deref() == Some(device.as_str()),
+                Whose::KnownBySecret => true,
+            };
+            if concerned && !arriving.missed.contains(put_out) {
+                arriving.missed.push(put_out.clone());
+            }
+        }
     }
 
     fn put_out(
@@ -293,9 +345,19 @@ impl Audience<'_> {
     fn reach(&self) -> Reach {
         match self {
             Self::Everyone | Self::Holding(_) | Self::Readers => Reach::All,
-            Self::SessionChanges | Self::MessagesOf(_) | Self::ToolsOf(_) | Self::Only(_) => {
-                Reach::Some
+            Self::SessionChanges | Self::MessagesOf(_) | Self::Only(_) => Reach::Some,
+        }
+    }
+}
+
+impl Whose {
+    fn concerns(&self, member: &Member) -> bool {
+        match self {
+            Self::Device(device, role) => {
+                member.caller.device() == Some(device)
+                    && role.is_none_or(|role| member.caller.role() == role)
             }
+            Self::KnownBySecret => member.by_secret,
         }
     }
 }
@@ -311,10 +373,6 @@ impl Member {
             Audience::Readers => self.caller.grant().is_none() && holds(Scope::Read),
             Audience::SessionChanges => self.all_sessions && holds(Scope::Read),
             Audience::MessagesOf(session) => self.sessions.contains(session) && holds(Scope::Read),
-            Audience::ToolsOf(session) => {
-                (self.caps.contains("tool-events") || self.sessions.contains(session))
-                    && holds(Scope::Read)
-            }
             Audience::Only(number) => connection == *number,
         }
     }

@@ -49,7 +49,8 @@ fn an_empty_file_is_a_new_one() {
 #[test]
 fn a_damaged_file_is_put_aside_whole_and_another_begun() {
     let path = |directory: &tempfile::TempDir| directory.path().join("devices.db");
-    let ruin: [(&str, &dyn Fn(&Path)); 4] = [
+    type Ruin<'a> = (&'a str, &'a dyn Fn(&Path));
+    let ruin: [Ruin<'_>; 4] = [
         ("no database", &|file| fs::write(file, "some notes of somebody's, long enough").unwrap()),
         ("cut off", &|file| {
             let bytes = fs::read(file).unwrap();

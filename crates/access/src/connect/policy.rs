@@ -83,6 +83,20 @@ impl DoorPolicy {
         rules.into_iter().find_map(|(holds, rule)| holds.then_some(rule))
     }
 
+    /// The same without any setting that lets somebody in without pairing.
+    #[must_use]
+    pub fn without_exemptions(self) -> Self {
+        Self {
+            loopback_exempt: false,
+            skip_for_loopback: false,
+            require_for_external: true,
+            enforce_pairing: true,
+            control_ui_insecure: false,
+            control_ui_without_device: false,
+            ..self
+        }
+    }
+
     /// The settings in force that let somebody in without pairing, for the log at start.
     #[must_use]
     pub fn exemptions(&self) -> Vec<&'static str> {

@@ -216,10 +216,20 @@ impl PendingRequest {
         format!("hatchery devices approve {}", self.request_id)
     }
 
-    /// The request as `device.pair.list` and `device.pair.requested` show it (OpenClaw protocol
-    /// §2).
+    /// The request as `device.pair.list` shows it: what is announced of it, why it has to ask, and
+    /// until when it stands.
     #[must_use]
     pub fn view(&self) -> Value {
+        let mut view = self.announcement();
+        view["reason"] = json!(self.reason);
+        view["expiresAtMs"] = json!(self.expires_at_ms());
+        view
+    }
+
+    /// The request as `device.pair.requested` tells it (OpenClaw protocol §2), which has no room
+    /// for more.
+    #[must_use]
+    pub fn announcement(&self) -> Value {
         let mut view = json!({
             "requestId": self.request_id,
             "deviceId": self.device_id,
@@ -230,12 +240,10 @@ impl PendingRequest {
             "role": self.role,
             "roles": [self.role],
             "scopes": self.scopes,
-            "reason": self.reason,
             "remoteIp": self.remote_ip,
             "silent": false,
             "isRepair": self.is_repair,
             "ts": self.asked_at_ms,
-            "expiresAtMs": self.expires_at_ms(),
         });
         let optional = [
             ("displayName", &self.about.display_name),

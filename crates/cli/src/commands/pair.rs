@@ -1,7 +1,7 @@
 //! `hatchery pair`: a code that lets one device in.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hatchery_protocol::Method;
 use qrcode::render::unicode::Dense1x2;
@@ -23,7 +23,7 @@ pub(crate) async fn run(args: PairArgs) -> Result<ExitCode, Failure> {
     let mut client = attach_to_running().await?.ok_or(Failure::NotRunning)?;
     let mut params = json!({"role": args.role});
     if let Some(url) = &args.url {
-        params["url"] = json!(url);
+        params["publicUrl"] = json!(url);
     }
     if !args.scopes.is_empty() {
         params["scopes"] = json!(args.scopes);
@@ -41,11 +41,11 @@ pub(crate) async fn run(args: PairArgs) -> Result<ExitCode, Failure> {
     let until = render::moment(answer["expiresAtMs"].as_u64().unwrap_or_default());
     render::line(&format!(
         "It lets one device in at {}, once, until {until}",
-        render::text(&answer, "/url")
+        render::text(&answer, "/gatewayUrl")
     ));
     if ["//127.", "//localhost", "//[::1]"]
         .iter()
-        .any(|own| answer["url"].as_str().is_some_and(|url| url.contains(own)))
+        .any(|own| answer["gatewayUrl"].as_str().is_some_and(|url| url.contains(own)))
     {
         render::line(
             "Only this machine can reach that; `hatchery gateway restart --bind lan` opens it",
@@ -55,30 +55,25 @@ pub(crate) async fn run(args: PairArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     render::line("Waiting for the device; Ctrl-C ends the waiting and not the code");
-    wait(&mut client, &answer["setupId"]).await
+    wait(&mut client, &answer).await
 }
 
 /// Waits until the code was used or is no longer good.
-async fn wait(client: &mut Client, setup: &Value) -> Result<ExitCode, Failure> {
-    let params = json!({"setupId": setup});
+async fn wait(client: &mut Client, code: &Value) -> Result<ExitCode, Failure> {
+    let params = json!({"setupId": code["setupId"]});
+    let until = Duration::from_millis(code["expiresAtMs"].as_u64().unwrap_or_default());
     loop {
         let answer = client.call(Method::DevicePairSetupStatus, &params).await?;
-        match answer["status"].as_str() {
-            Some("pending") => tokio::time::sleep(ASK_EVERY).await,
-            Some("completed") => {
-                let device = render::text(&answer, "/deviceId");
-                render::line(&format!(
-                    "Paired with device {}",
-                    device.get(..12).unwrap_or(&device)
-                ));
-                return Ok(ExitCode::SUCCESS);
-            }
-            _ => {
-                eprintln!("hatchery: no device came while the code was good");
-                eprintln!("  try: hatchery pair");
-                return Ok(exit::FAILED);
-            }
+        if let Some(device) = answer["completion"]["deviceId"].as_str() {
+            render::line(&format!("Paired with device {}", device.get(..12).unwrap_or(device)));
+            return Ok(ExitCode::SUCCESS);
         }
+        if SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() >= until {
+            eprintln!("hatchery: no device came while the code was good");
+            eprintln!("  try: hatchery pair");
+            return Ok(exit::FAILED);
+        }
+        tokio::time::sleep(ASK_EVERY).await;
     }
 }
 

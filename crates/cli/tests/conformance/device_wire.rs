@@ -1,7 +1,7 @@
 //! A client of the device door that can do what a good client never would.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use hatchery_access::{DeviceKey, PayloadVersion};
@@ -34,7 +34,10 @@ pub(crate) enum Heard {
 
 /// Opens a TCP connection and says nothing.
 pub(crate) fn tcp(port: u16) -> TcpStream {
-    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    patient(TcpStream::connect(("127.0.0.1", port)).unwrap())
+}
+
+fn patient(stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
     stream
@@ -47,13 +50,23 @@ impl DeviceWire {
     }
 
     /// The same with further headers. An answer that is no upgrade is an error.
-    #[expect(clippy::result_large_err, reason = "the library's own")]
     pub(crate) fn open_with(port: u16, headers: &[(&'static str, &str)]) -> Result<Self, Error> {
-        let mut request = format!("ws://127.0.0.1:{port}/").into_client_request().unwrap();
+        Self::open_at("127.0.0.1", port, headers)
+    }
+
+    /// The same at any address of this machine. `host` among the headers replaces the true one.
+    pub(crate) fn open_at(
+        address: &str,
+        port: u16,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, Error> {
+        let address: IpAddr = address.parse().unwrap();
+        let place = SocketAddr::new(address, port);
+        let mut request = format!("ws://{place}/").into_client_request().unwrap();
         for (name, value) in headers {
-            request.headers_mut().append(*name, value.parse().unwrap());
+            request.headers_mut().insert(*name, value.parse().unwrap());
         }
-        Self::over(tcp(port), request)
+        Self::over(patient(TcpStream::connect(place).unwrap()), request)
     }
 
     /// Opens one and connects with these parameters.
@@ -67,7 +80,6 @@ impl DeviceWire {
 
 impl<S: Read + Write> DeviceWire<S> {
     /// Makes a WebSocket of a stream.
-    #[expect(clippy::result_large_err, reason = "the library's own")]
     pub(crate) fn over(
         stream: S,
         request: tungstenite::handshake::client::Request,
@@ -167,9 +179,14 @@ pub(crate) fn hello(secret: &str) -> Value {
 
 /// The same parameters, signed by a device on a connection with this nonce.
 pub(crate) fn signed(params: &Value, key: &DeviceKey, nonce: &str) -> Value {
+    signed_by_clock(params, key, nonce, 0)
+}
+
+/// The same by a device whose clock goes so many milliseconds before ours.
+pub(crate) fn signed_by_clock(params: &Value, key: &DeviceKey, nonce: &str, fast: i64) -> Value {
     let mut typed: ConnectParams = serde_json::from_value(params.clone()).unwrap();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let at = i64::try_from(now.as_millis()).unwrap();
+    let at = i64::try_from(now.as_millis()).unwrap() + fast;
     typed.device = Some(key.prove(&typed, nonce, at, PayloadVersion::V3));
     serde_json::to_value(typed).unwrap()
 }

@@ -229,3 +229,11 @@ pub(crate) fn is_alive(pid: i32) -> bool {
     let state = stat.rsplit(')').next().unwrap_or_default().trim_start().chars().next();
     !matches!(state, None | Some('Z' | 'X'))
 }
+
+/// An IPv4 address of this machine that is not loopback, where it has one.
+pub(crate) fn lan_address() -> Option<String> {
+    let addresses = nix::ifaddrs::getifaddrs().ok()?;
+    let mut ipv4 =
+        addresses.filter_map(|interface| Some(interface.address?.as_sockaddr_in()?.ip()));
+    ipv4.find(|address| !address.is_loopback()).map(|address| address.to_string())
+}

@@ -26,5 +26,7 @@ mod models;
 mod nodes;
 mod runtimes;
 mod spawn;
+mod spawn_matrix;
+mod strangers;
 mod tickets;
 mod wire;

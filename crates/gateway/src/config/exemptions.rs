@@ -7,7 +7,8 @@ impl Config {
     /// for something, each as it would be written.
     #[must_use]
     pub fn exemptions(&self) -> Vec<String> {
-        let (devices, page) = (&self.security.device_pairing, &self.gateway.control_ui);
+        let devices = &self.security.device_pairing;
+        let page = &self.gateway.control_ui;
         [
             (self.gateway.auth.mode == AuthMode::None, "gateway.auth.mode: none"),
             (self.gateway.pairing.loopback_exempt, "gateway.pairing.loopbackExempt: true"),

@@ -52,7 +52,7 @@ const MAX_CAPS: usize = 64;
 /// Where a speaker came from, and how.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Origin<'a> {
-    /// Whether it was known by the shared secret.
+    /// Whether it was known by the shared secret or by what stood in its place.
     pub(crate) by_secret: bool,
     /// Whether it showed its device's own token.
     pub(crate) by_own_token: bool,

@@ -4,6 +4,7 @@
 
 use hatchery_access::connect::{
     Admission, Admitted, Arrival, AuthMode, DoorPolicy, ProvenDevice, SharedFailure, SharedProof,
+    exemptions_refused,
 };
 use hatchery_access::pairing::PublicKey;
 use hatchery_access::{
@@ -77,9 +78,10 @@ pub(super) async fn admit(
         direct_loopback: visitor.source.direct_loopback,
         via_proxy: visitor.source.via_proxy,
         origin: (page != Page::None).then(|| visitor.browser.origin.as_deref().unwrap_or("")),
-        shared: shared_proof(&config, visitor, params),
+        shared: shared_proof(&config, visitor, params, shared.is_exposed()),
     };
-    let admission = shared.pairing.connect(&arrival, &door_policy(&config)).await;
+    let policy = policy_in_force(&config, shared.is_exposed());
+    let admission = shared.pairing.connect(&arrival, &policy).await;
     let source = &visitor.source;
     let secret_is_right = arrival.shared.is_secret();
     match admission {
@@ -107,11 +109,19 @@ pub(super) async fn admit(
 }
 
 /// What comes of the shared secret.
-fn shared_proof(config: &Config, visitor: &Visitor, params: &ConnectParams) -> SharedProof {
+fn shared_proof(
+    config: &Config,
+    visitor: &Visitor,
+    params: &ConnectParams,
+    exposed: bool,
+) -> SharedProof {
     use SharedFailure as Failure;
     let auth = &config.gateway.auth;
     let shown = params.auth.as_ref();
     match auth.mode {
+        config::AuthMode::None if is_refused(config, exposed) => {
+            SharedProof::Failed(Failure::TokenNotConfigured)
+        }
         config::AuthMode::None => SharedProof::Open,
         config::AuthMode::TrustedProxy => match &visitor.person {
             Ok(user) => SharedProof::Proxy { user: user.clone() },
@@ -155,7 +165,20 @@ fn compare(configured: Option<&config::Secret>, shown: Option<&Secret>) -> Compa
     }
 }
 
-/// The settings that bear on who is let in.
+/// The settings that bear on who is let in, as far as they hold. A gateway that was started behind
+/// closed doors does not open them because a file has changed.
+pub(super) fn policy_in_force(config: &Config, exposed: bool) -> DoorPolicy {
+    let policy = door_policy(config);
+    if is_refused(config, exposed) { policy.without_exemptions() } else { policy }
+}
+
+/// Whether what lets somebody in without pairing does not hold, as others can reach the gateway.
+pub(super) fn is_refused(config: &Config, exposed: bool) -> bool {
+    let beyond = config.security.allow_exemptions_beyond_loopback;
+    exemptions_refused(&door_policy(config), !exposed, beyond).is_some()
+}
+
+/// The settings that bear on who is let in, as they are written.
 pub(crate) fn door_policy(config: &Config) -> DoorPolicy {
     let (gateway, security) = (&config.gateway, &config.security);
     DoorPolicy {

@@ -7,6 +7,7 @@ use hatchery_access::Caller;
 use hatchery_store::AuditEvent;
 use tokio::time::MissedTickBehavior;
 
+use super::admission::is_refused;
 use crate::config::{AuthMode, Config, Secret};
 use crate::gateway::Shared;
 
@@ -22,12 +23,19 @@ struct Asked {
     mode: AuthMode,
     token: Option<Secret>,
     password: Option<Secret>,
+    /// What spares somebody from pairing.
+    exemptions: Vec<String>,
 }
 
 impl Asked {
     fn now(config: &Config) -> Self {
         let auth = &config.gateway.auth;
-        Self { mode: auth.mode, token: auth.token.clone(), password: auth.password.clone() }
+        Self {
+            mode: auth.mode,
+            token: auth.token.clone(),
+            password: auth.password.clone(),
+            exemptions: config.exemptions(),
+        }
     }
 }
 
@@ -45,18 +53,42 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
         if now == asked {
             continue;
         }
+        if now.exemptions != asked.exemptions {
+            tell_exemptions(&shared, &config, &now.exemptions);
+        }
         asked = now;
         let out = shared.hub.disconnect_by_secret(CHANGED);
         let stopped = shared.supervisor.stop_runs(|caller| was_put_out(caller, &out));
         tracing::warn!(
             connections = out.len(),
             runs = stopped,
-            "the shared secret has changed: whoever came in by it is out"
+            "what strangers are asked for has changed: whoever came in by it is out"
         );
-        let what = "the shared secret or its kind has changed".to_owned();
+        let what = "what strangers are asked for has changed".to_owned();
         let closed = u64::try_from(out.len()).unwrap_or(u64::MAX);
         shared.supervisor.audit(AuditEvent::DoorChanged { what, closed });
     }
+}
+
+/// Says aloud what spares somebody from pairing since just now, or that it does not hold.
+fn tell_exemptions(shared: &Shared, config: &Config, exemptions: &[String]) {
+    let refused = is_refused(config, shared.is_exposed());
+    for setting in exemptions {
+        if refused {
+            tracing::error!(
+                "{setting} does not hold together with an address that others can reach, unless \
+                 security.allowExemptionsBeyondLoopback is true"
+            );
+        } else {
+            tracing::warn!("A PROTECTION IS TURNED OFF: {setting}");
+        }
+    }
+    let what = match exemptions {
+        [] => "no setting spares anybody from pairing any more".to_owned(),
+        all if refused => format!("does not hold beyond loopback: {}", all.join(", ")),
+        all => format!("in force now: {}", all.join(", ")),
+    };
+    shared.supervisor.audit(AuditEvent::DoorChanged { what, closed: 0 });
 }
 
 /// Whether the caller is one of those. A caller without a device key cannot be told from others

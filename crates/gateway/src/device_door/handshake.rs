@@ -53,9 +53,9 @@ pub(super) async fn greet<R: AsyncRead + Unpin>(
         }
     };
     let id = request.id.clone();
-    match decide(shared, &visitor, request, &nonce).await {
+    match decide(shared, &visitor, request, &nonce, number).await {
         Ok((params, version, admitted)) => {
-            let Admitted { caller, method, issued, by_device_token, exempt, .. } = *admitted;
+            let Admitted { caller, method, issued, by_device_token, .. } = *admitted;
             let mut auth = hello::auth(&caller);
             auth.method = Some(method.as_str().to_owned());
             if let Some(issued) = issued {
@@ -66,14 +66,10 @@ pub(super) async fn greet<R: AsyncRead + Unpin>(
             let hello = hello::payload(shared, &speaker, &auth);
             speaker.outbox.answer_raw(&id, &hello, Share::None);
             let address = visitor.source.address.to_string();
-            let by_secret = matches!(method, AuthMethod::Token | AuthMethod::Password);
+            let by_secret = !matches!(method, AuthMethod::DeviceToken | AuthMethod::BootstrapToken);
             let by_own_token = by_device_token;
             let origin = Origin { by_secret, by_own_token, address: Some(&address) };
             speaker.join(shared, &params, &origin);
-            // What was taken from the device since it was decided about did not reach it.
-            if exempt.is_none() {
-                shared.pairing.hold_to_approval(&speaker.caller).await;
-            }
             tracing::info!(connection = number, caller = speaker.caller.describe(),
                 from = %visitor.source, protocol = version.number(), method = method.as_str(),
                 "connected");
@@ -92,6 +88,7 @@ async fn decide(
     visitor: &Visitor,
     request: Request,
     nonce: &str,
+    number: ConnectionId,
 ) -> Result<(ConnectParams, ProtocolVersion, Box<Admitted>), Farewell> {
     if request.method != "connect" {
         let error = invalid("invalid handshake: first request must be connect");
@@ -101,6 +98,8 @@ async fn decide(
         .map_err(|error| Farewell::invalid(invalid(&format!("invalid connect params: {error}"))))?;
     let version =
         ProtocolVersion::settle(&params).ok_or_else(|| Farewell::protocol_mismatch(&params))?;
+    let device = params.device.as_ref().map(|device| device.id.as_str());
+    shared.hub.arrive(number, device);
     let admitted = admit(shared, visitor, &params, version, nonce).await?;
     Ok((params, version, admitted))
 }

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::asker::Asker;
 use crate::clock::now_ms;
+use crate::config::AuthMode;
 use crate::gateway::Shared;
 use crate::pairing::{Carried, fresh, reachable, with_durability};
 
@@ -76,8 +77,13 @@ pub(crate) struct ExplainParams {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SetupParams {
-    url: Option<String>,
+    #[serde(alias = "url")]
+    public_url: Option<String>,
+    /// Who the code is for: `limited` (a person) or `node`.
+    bootstrap_profile: Option<String>,
+    /// Ours: the same by the name of the role.
     role: Option<String>,
+    /// Ours: less than the profile gives.
     scopes: Option<Vec<String>>,
 }
 
@@ -195,10 +201,8 @@ fn payload(carried: &Carried) -> Value {
         }
         Reply::Cleared { devices, requests } => json!({"devices": devices, "requests": requests}),
         Reply::UpgradeAsked { request } => json!({"requestId": request}),
-        Reply::UpgradeClaimed { token, scopes, issued_at_ms } => {
-            json!({"deviceToken": token, "scopes": scopes, "issuedAtMs": issued_at_ms})
-        }
-        Reply::SetupCode { expires_at_ms, .. } => json!({"expiresAtMs": expires_at_ms}),
+        // These two have answers of their own.
+        Reply::UpgradeClaimed { .. } | Reply::SetupCode { .. } => Value::Null,
     }
 }
 
@@ -364,10 +368,12 @@ async fn claim(
 ) -> Result<Value, Refusal> {
     let command = Command::ClaimUpgrade { request: request.clone(), fresh: fresh()? };
     let carried = shared.pairing.command(caller, command, None).await?;
-    let mut payload = with_durability(payload(&carried), carried.durable);
-    payload["status"] = json!("approved");
-    payload["requestId"] = json!(request);
-    Ok(payload)
+    let Reply::UpgradeClaimed { token, scopes, .. } = carried.reply else {
+        return Err(crate::supervisor::unavailable("NO_UPGRADE", "nothing was approved"));
+    };
+    Ok(json!({
+        "status": "approved", "requestId": request, "deviceToken": token, "scopes": scopes,
+    }))
 }
 
 /// Makes a code that lets one device in: what a telephone reads from a picture.
@@ -377,15 +383,19 @@ pub(crate) async fn setup_code(
     params: SetupParams,
 ) -> Result<Value, WireError> {
     let mut profile = SetupProfile::default();
-    if let Some(role) = &params.role {
+    let role = match params.bootstrap_profile.as_deref() {
+        Some("node") => Some(Role::Node.as_str()),
+        _ => params.role.as_deref(),
+    };
+    if let Some(role) = role {
         profile.roles = [known_role(role)?].into();
     }
     if let Some(scopes) = &params.scopes {
         profile.scopes = known_scopes(scopes)?;
     }
-    let url = match params.url {
-        Some(url) => url,
-        None => own_url(shared).ok_or_else(no_url)?,
+    let (url, source) = match params.public_url {
+        Some(url) => (url, "request"),
+        None => (own_url(shared).ok_or_else(no_url)?, "gateway.bind"),
     };
     let command = Command::IssueSetupCode { profile, fresh: fresh()? };
     let carried = shared.pairing.command(permit.caller(), command, None).await?;
@@ -393,35 +403,46 @@ pub(crate) async fn setup_code(
         return Err(invalid("no setup code was made"));
     };
     let code = json!({"url": url, "bootstrapToken": secret}).to_string();
+    let config = shared.supervisor.settings.config();
+    let auth = match config.gateway.auth.mode {
+        AuthMode::Password => "password",
+        AuthMode::Token | AuthMode::None | AuthMode::TrustedProxy => "token",
+    };
     Ok(json!({
-        "setupCode": URL_SAFE_NO_PAD.encode(code),
         "setupId": TokenHash::of(&secret),
-        "url": url,
-        "roles": profile.roles,
-        "scopes": profile.scopes,
+        "setupCode": URL_SAFE_NO_PAD.encode(code),
+        "gatewayUrl": url,
+        "urlSource": source,
+        "auth": auth,
+        "access": access(&profile),
         "expiresAtMs": expires_at_ms,
     }))
 }
 
-/// What has become of a setup code.
+/// What has become of a setup code: who used it, or nothing where nobody has.
 pub(crate) fn setup_status(
     shared: &Shared,
     _permit: &Permit<Admin>,
     params: &SetupStatusParams,
 ) -> Value {
-    match shared.pairing.setup(&params.setup_id) {
-        Some(setup) => {
-            let status = match &setup.used_by {
-                Some(_) => "completed",
-                None if now_ms() < setup.expires_at_ms => "pending",
-                None => "expired",
-            };
-            json!({
-                "status": status, "deviceId": setup.used_by, "expiresAtMs": setup.expires_at_ms,
-            })
-        }
-        None => json!({"status": "unknown"}),
+    let used = shared.pairing.setup(&params.setup_id).and_then(|setup| {
+        let use_of_it = setup.used?;
+        Some(json!({
+            "setupId": params.setup_id,
+            "deviceId": use_of_it.device,
+            "access": access(&setup.profile),
+            "ts": use_of_it.at_ms,
+        }))
+    });
+    match used {
+        Some(completion) => json!({"completion": completion}),
+        None => json!({}),
     }
+}
+
+/// What a setup code gives, in the wire's words.
+fn access(profile: &SetupProfile) -> &'static str {
+    if profile.roles.contains(&Role::Node) { "node" } else { "limited" }
 }
 
 /// Where a device finds this gateway, as far as the gateway knows.

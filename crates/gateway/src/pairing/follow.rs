@@ -26,7 +26,7 @@ impl PairingService {
             match event {
                 PairingEvent::SetupCodeIssued { code } => self.setups().issued(code, now_ms()),
                 PairingEvent::SetupCodeUsed { hash, device, .. } => {
-                    self.setups().used(hash, device)
+                    self.setups().used(hash, device, now_ms())
                 }
                 PairingEvent::SetupCodesCleared { .. } => self.setups().cleared(),
                 _ => {}
@@ -57,7 +57,7 @@ impl PairingService {
         };
         let (name, payload) = match happened {
             PairingEvent::Requested { request, again: false } => {
-                (event::DEVICE_PAIR_REQUESTED, request.view())
+                (event::DEVICE_PAIR_REQUESTED, request.announcement())
             }
             PairingEvent::Approved { request: Some(request), record, at_ms, .. } => {
                 resolved(request, &record.device_id, "approved", *at_ms)

@@ -140,23 +140,6 @@ impl PairingService {
         }
     }
 
-    /// Ends the connections of a device in the caller's role where what was granted is approved no
-    /// more: somebody may have taken it away between the decision and the connection's first
-    /// breath.
-    pub(crate) async fn hold_to_approval(&self, caller: &Caller) {
-        let Some(device) = caller.device() else { return };
-        let role = caller.role();
-        let stands = self.with_state(|state| {
-            let Some(record) = state.device(device) else { return false };
-            let ceiling = record.ceiling(role);
-            record.live_token(role).is_some()
-                && caller.scopes().all(|scope| ceiling.iter().any(|held| held.covers(scope)))
-        });
-        if !matches!(stands.await, Ok(true)) {
-            self.hub.disconnect(device, Some(role), "device removed", None);
-        }
-    }
-
     /// Looks at what is known.
     pub(crate) async fn with_state<T>(
         &self,

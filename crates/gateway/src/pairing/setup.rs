@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 
 use hatchery_access::DeviceId;
-use hatchery_access::pairing::{MAX_SETUP_CODES, SetupCode, TokenHash};
+use hatchery_access::pairing::{MAX_SETUP_CODES, SetupCode, SetupProfile, TokenHash};
 
 use super::PairingService;
 
@@ -16,9 +16,19 @@ pub(super) struct Setups(BTreeMap<TokenHash, Setup>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Setup {
     /// When it stops being good.
-    pub(crate) expires_at_ms: u64,
-    /// The device that used it.
-    pub(crate) used_by: Option<DeviceId>,
+    expires_at_ms: u64,
+    /// What it gives.
+    pub(crate) profile: SetupProfile,
+    /// Who used it.
+    pub(crate) used: Option<SetupUse>,
+}
+
+/// The use of a setup code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SetupUse {
+    pub(crate) device: DeviceId,
+    /// When, in milliseconds since 1970.
+    pub(crate) at_ms: u64,
 }
 
 impl Setups {
@@ -26,13 +36,14 @@ impl Setups {
         if self.0.len() >= 2 * MAX_SETUP_CODES {
             self.0.retain(|_, setup| now_ms < setup.expires_at_ms);
         }
-        let setup = Setup { expires_at_ms: code.expires_at_ms, used_by: None };
+        let setup =
+            Setup { expires_at_ms: code.expires_at_ms, profile: code.profile.clone(), used: None };
         self.0.insert(code.hash.clone(), setup);
     }
 
-    pub(super) fn used(&mut self, hash: &TokenHash, device: &DeviceId) {
+    pub(super) fn used(&mut self, hash: &TokenHash, device: &DeviceId, now_ms: u64) {
         if let Some(setup) = self.0.get_mut(hash) {
-            setup.used_by = Some(device.clone());
+            setup.used = Some(SetupUse { device: device.clone(), at_ms: now_ms });
         }
     }
 
