@@ -346,7 +346,7 @@ mod tests {
 
     use std::time::Duration;
 
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     use super::{Arguments, duration, since};
 
@@ -377,6 +377,60 @@ mod tests {
         }
         for text in ["", "soon", "2026-13-01"] {
             assert!(since(text).is_err(), "{text:?}");
+        }
+    }
+
+    /// The commands in the fenced blocks of the documents, as a shell would take them.
+    fn commands_in_documents() -> Vec<String> {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut documents = vec![root.join("README.md")];
+        for entry in std::fs::read_dir(root.join("docs")).unwrap() {
+            documents.push(entry.unwrap().path());
+        }
+        let mut commands = Vec::new();
+        for document in documents {
+            let mut within = false;
+            for line in std::fs::read_to_string(document).unwrap().lines() {
+                if line.starts_with("```") {
+                    within = !within;
+                } else if let Some(line) = line.strip_prefix("$ ").or(within.then_some(line))
+                    && line.starts_with("hatchery ")
+                    && !line.contains("[OPTIONS]")
+                {
+                    commands.push(line.to_owned());
+                }
+            }
+        }
+        commands
+    }
+
+    /// Words of a command line: by spaces, but for what stands in single or double quotes.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+        for character in line.chars() {
+            match (quote, character) {
+                (Some(open), close) if open == close => quote = None,
+                (None, '\'' | '"') => {
+                    quote = Some(character);
+                    word.get_or_insert_default();
+                }
+                (None, ' ') => words.extend(word.take()),
+                (None, '#') if word.is_none() => break,
+                (None, '>' | '|' | '&') if word.is_none() => break,
+                _ => word.get_or_insert_default().push(character),
+            }
+        }
+        words.extend(word);
+        words
+    }
+
+    #[test]
+    fn every_command_in_the_documents_is_one() {
+        let commands = commands_in_documents();
+        assert!(commands.len() > 20, "{commands:?}");
+        for command in commands {
+            let parsed = Arguments::try_parse_from(words(&command));
+            assert!(parsed.is_ok(), "{command}\n{}", parsed.unwrap_err());
         }
     }
 }

@@ -243,6 +243,8 @@ pub mod event {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::{Method, event};
 
     #[test]
@@ -253,5 +255,26 @@ mod tests {
         assert!(Method::ALL.is_sorted_by_key(|method| method.name()));
         assert!(event::ALL.is_sorted());
         assert_eq!(Method::parse("sessions"), None);
+    }
+
+    #[test]
+    fn every_method_and_event_is_documented() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/protocol.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        for method in Method::ALL {
+            let needs = method.needs();
+            let needs = match (needs, needs.scope()) {
+                (_, Some(scope)) => format!("`{}`", scope.as_str().replace("operator.", "")),
+                (super::Needs::Node, None) => "role `node`".to_owned(),
+                (_, None) => "connected".to_owned(),
+            };
+            let row = format!("| `{}` | {needs} |", method.name());
+            assert!(document.contains(&row), "{row}");
+        }
+        for event in event::ALL {
+            // Pairs of events share a row.
+            let name = event.replace(".resolved", ".requested");
+            assert!(document.contains(&format!("`{name}`")), "{name}");
+        }
     }
 }

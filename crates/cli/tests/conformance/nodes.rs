@@ -182,9 +182,13 @@ fn a_node_is_looked_after_from_the_terminal() {
     let refused = home.ask(&["nodes", "invoke", "door", "camera.clip"]);
     assert_eq!(code(&refused), "NODE_COMMAND_CLOSED", "{refused}");
     assert_eq!(home.run(&["nodes", "invoke", "door", "x", "--params", "{"]).status, 2);
+    // Taken back ends its connection, and it comes back closed.
     assert_eq!(home.run(&["nodes", "remove", "door"]).status, 0);
+    assert_eq!(camera.end().0, 4001);
+    let back = node(port, 1, &["camera.snap"]);
     let refused = home.ask(&["nodes", "invoke", "door", "camera.snap"]);
     assert_eq!(code(&refused), "NODE_COMMAND_CLOSED", "{refused}");
+    drop(back);
     let unknown = home.run(&["nodes", "remove", "window"]);
     assert_eq!(unknown.status, 1);
     assert!(unknown.stderr.contains("try: hatchery nodes list"), "{unknown:?}");

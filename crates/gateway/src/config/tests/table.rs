@@ -1,6 +1,8 @@
 //! The table of keys and the types say the same.
 
-use serde_json::json;
+use std::fs;
+
+use serde_json::{Value, json};
 
 use super::{World, shown};
 use crate::config::schema::{ANY, KEYS};
@@ -99,4 +101,25 @@ fn an_agent_without_keys_is_an_agent() {
     let names: Vec<_> = config.agents.entries.keys().map(ToString::to_string).collect();
     assert_eq!(names, ["helper"]);
     assert_eq!(shown(&config, "agents.entries.helper.model"), (json!(null), "default".to_owned()));
+}
+
+#[test]
+fn every_key_and_its_default_are_documented() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+    let document = fs::read_to_string(path).unwrap();
+    for key in KEYS {
+        let name =
+            key.path.replace("entries.*", "entries.ID").replace("providers.*", "providers.NAME");
+        let fallback = match key.fallback.value() {
+            Value::Null => "none".to_owned(),
+            Value::Number(number) => number.to_string(),
+            Value::String(word) => format!("`{word}`"),
+            other => format!("`{other}`"),
+        };
+        // A provider of which nothing is said speaks what most speak.
+        if name != "models.providers.NAME.api" {
+            let row = format!("| `{name}` | {fallback} |");
+            assert!(document.contains(&row), "{row}");
+        }
+    }
 }
