@@ -22,6 +22,7 @@ spawn_works() {
 spawns_at_first() {
   start_all
   spawn_works
+  check_frames
 }
 
 spawns_after_status() {
@@ -38,6 +39,8 @@ spawns_after_status() {
 spawns_after_a_probe() {
   start_all
   openclaw gateway probe >said 2>&1
+  spawn_works
+  openclaw devices clear --yes --pending >>said 2>&1
   spawn_works
   hatchery devices clear --yes
   spawn_works
