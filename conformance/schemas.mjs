@@ -48,7 +48,7 @@ const parts = {
 };
 
 const pascal = (name) =>
-  name.split(/[.\-]/).map((word) => word[0].toUpperCase() + word.slice(1)).join("");
+  String(name).split(/[.\-]/).map((word) => word.slice(0, 1).toUpperCase() + word.slice(1)).join("");
 
 const known = (name) => (name in definitions ? name : undefined);
 export const resultSchema = (method) => results[method] ?? known(`${pascal(method)}Result`);
@@ -56,16 +56,24 @@ export const paramsSchema = (method) => known(`${pascal(method)}Params`);
 export const eventSchema = (event) => events[event] ?? known(`${pascal(event)}Event`);
 export const hasParts = (name) => name in parts;
 
+// Schemas that are one of several: which one a value is meant to be.
+const variants = {
+  ChatEvent: ({ state }) => known(`Chat${pascal(state)}Event`),
+  ScopeUpgradeResult: ({ status }) => known(`ScopeUpgrade${pascal(status)}`),
+};
+
 // faults: what a value has that the schema of this name does not allow, in words.
 export function faults(name, value) {
-  const validate = ajv.getSchema(`published#/definitions/${name}`);
-  if (validate(value)) return [];
+  const schema = variants[name]?.(value) ?? name;
   const allowed = new Set(beyond[name]);
+  const rest = JSON.parse(JSON.stringify(value), (key, field) => (allowed.has(key) ? undefined : field));
+  const validate = ajv.getSchema(`published#/definitions/${schema}`);
+  if (validate(rest)) return [];
   const words = new Set();
   for (const { keyword, instancePath, params, data, message } of validate.errors) {
-    const where = name + instancePath.replace(/\/\d+(?=\/|$)/g, "[]");
+    const where = schema + instancePath.replace(/\/\d+(?=\/|$)/g, "[]");
     if (keyword === "additionalProperties") {
-      if (!allowed.has(params.additionalProperty)) words.add(`${where}.${params.additionalProperty} is unknown there`);
+      words.add(`${where}.${params.additionalProperty} is unknown there`);
     } else if (keyword === "required") {
       words.add(`${where}.${params.missingProperty} is missing`);
     } else {

@@ -124,8 +124,14 @@ impl Connection {
         let request = json!({"type": "req", "id": "1", "method": method, "params": params});
         // A gateway that has turned us away has closed its end, but not without a word.
         self.0.get_mut().write_all(format!("{request}\n").as_bytes()).ok();
-        let mut line = String::new();
-        self.0.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_default()
+        loop {
+            let mut line = String::new();
+            let length = self.0.read_line(&mut line).unwrap();
+            let frame: Value = serde_json::from_str(&line).unwrap_or_default();
+            // What is told to everybody may come in between.
+            if length == 0 || frame["type"] != "event" {
+                return frame;
+            }
+        }
     }
 }

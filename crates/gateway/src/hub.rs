@@ -1,5 +1,7 @@
 //! Everybody who is connected, and what they are told.
 
+mod arriving;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
 
+use self::arriving::{Arriving, PutOut, Whose};
 use crate::event::{Reach, StateVersion, encode};
 use crate::outbox::{Closing, EncodedEvent, Outbox, Share};
 use crate::presence::{Presence, Seen};
@@ -60,30 +63,6 @@ struct Member {
     presence: Option<String>,
 }
 
-/// Somebody of whom it is being decided. Whatever is taken away meanwhile finds no member to put
-/// out, so it is kept until the decision is carried out.
-#[derive(Debug)]
-struct Arriving {
-    /// The device it says it is.
-    device: Option<String>,
-    missed: Vec<PutOut>,
-}
-
-/// What is taken away, and from whom.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct PutOut {
-    whose: Whose,
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Whose {
-    /// A device's connections, in one role or all.
-    Device(DeviceId, Option<Role>),
-    /// The connections that were let in by the shared secret, or by what stood in its place.
-    KnownBySecret,
-}
-
 /// Somebody who joins.
 #[derive(Clone, Debug)]
 pub(crate) struct Joining<'a> {
@@ -131,7 +110,7 @@ impl Hub {
     /// From now on the connection is told things.
     pub(crate) fn join(&self, connection: ConnectionId, joining: Joining<'_>) {
         let mut inner = self.inner();
-        let missed = inner.arriving.remove(&connection).map(|arriving| arriving.missed);
+        let arriving = inner.arriving.remove(&connection);
         let presence = inner.presence.come(connection, &joining.caller, &joining.seen);
         if presence.is_some() {
             self.presence_changed.notify_one();
@@ -148,19 +127,18 @@ impl Hub {
             sessions: BTreeSet::new(),
             presence,
         };
-        let late = missed.into_iter().flatten().find(|put_out| put_out.whose.concerns(&member));
+        let late = arriving.and_then(|arriving| arriving.late(&member));
         inner.members.insert(connection, member);
         drop(inner);
         if let Some(late) = late {
-            self.put_out(|number, _| number == connection, late.reason);
+            self.put_out(|number, _| number == connection, late);
         }
     }
 
     /// From now on the connection misses nothing that is taken away from that device, until it
     /// joins or leaves. To be called before anything is decided about it.
     pub(crate) fn arrive(&self, connection: ConnectionId, device: Option<&str>) {
-        let arriving = Arriving { device: device.map(str::to_owned), missed: Vec::new() };
-        self.inner().arriving.insert(connection, arriving);
+        self.inner().arriving.insert(connection, Arriving::new(device));
     }
 
     /// From now on the connection is told nothing.
@@ -184,7 +162,8 @@ impl Hub {
         except: Option<ConnectionId>,
     ) -> usize {
         let whose = Whose::Device(device.clone(), role);
-        self.tell_arriving(&PutOut { whose: whose.clone(), reason });
+        let put_out = PutOut { whose: whose.clone(), reason };
+        self.inner().arriving.values_mut().for_each(|arriving| arriving.miss(&put_out));
         let affected = |connection: ConnectionId, member: &Member| {
             whose.concerns(member) && Some(connection) != except
         };
@@ -194,20 +173,9 @@ impl Hub {
     /// Puts out every connection that was let in by the shared secret; says who they were.
     pub(crate) fn disconnect_by_secret(&self, reason: &'static str) -> Vec<Caller> {
         let whose = Whose::KnownBySecret;
-        self.tell_arriving(&PutOut { whose: whose.clone(), reason });
+        let put_out = PutOut { whose: whose.clone(), reason };
+        self.inner().arriving.values_mut().for_each(|arriving| arriving.miss(&put_out));
         self.put_out(|_, member| whose.concerns(member), reason)
-    }
-
-    fn tell_arriving(&self, put_out: &PutOut) {
-        for arriving in self.inner().arriving.values_mut() {
-            let concerned = match &put_out.whose {
-                Whose::Device(device, _) => arriving.device.as_deref() == Some(device.as_str()),
-                Whose::KnownBySecret => true,
-            };
-            if concerned && !arriving.missed.contains(put_out) {
-                arriving.missed.push(put_out.clone());
-            }
-        }
     }
 
     fn put_out(
@@ -350,18 +318,6 @@ impl Audience<'_> {
     }
 }
 
-impl Whose {
-    fn concerns(&self, member: &Member) -> bool {
-        match self {
-            Self::Device(device, role) => {
-                member.caller.device() == Some(device)
-                    && role.is_none_or(|role| member.caller.role() == role)
-            }
-            Self::KnownBySecret => member.by_secret,
-        }
-    }
-}
-
 impl Member {
     fn belongs_to(&self, connection: ConnectionId, audience: &Audience<'_>) -> bool {
         // What operators see is not for a node, whatever scopes it holds.
@@ -377,3 +333,6 @@ impl Member {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -165,9 +165,8 @@ fn killing_a_session_kills_everything_below_it_and_nothing_beside_it() {
     assert_eq!(said.lines(), ["Stopped sess_*"; 3], "{said:?}");
     assert_gone(&below);
     assert!(beside.iter().all(|pid| is_alive(*pid)));
-    // What was used last comes first: those that were just stopped.
     let statuses: Vec<String> = home.sessions().into_iter().map(|(_, status)| status).collect();
-    assert_eq!(statuses, ["cancelled", "cancelled", "cancelled", "running", "idle"]);
+    assert_eq!(statuses, ["running", "cancelled", "cancelled", "cancelled", "idle"]);
 
     let again = home.run(&["sessions", "kill", &session]);
     assert_eq!(again.status, 1);

@@ -144,7 +144,7 @@ impl Home {
         self.run(&words).json()
     }
 
-    /// The sessions there are, those first that were used last, as (id, status).
+    /// The sessions there are, the newest first, as (id, status).
     pub(crate) fn sessions(&self) -> Vec<(String, String)> {
         let answer = self.ask(&["sessions", "list"]);
         let text = |value: &Value| value.as_str().unwrap_or("idle").to_owned();

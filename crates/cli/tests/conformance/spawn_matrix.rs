@@ -24,8 +24,11 @@ const AUTH: [&str; 4] = [
     "{ mode: 'trusted-proxy', trustedProxy: { userHeader: 'remote-user' } }",
 ];
 
-/// What is the matter with the devices' file before the gateway starts.
-const FILES: [(&str, fn(&Path)); 4] = [
+/// A condition of the devices' file as the gateway finds it, and what brings it about.
+type Condition = (&'static str, fn(&Path));
+
+/// What is the matter with the file before the gateway starts.
+const FILES: [Condition; 4] = [
     ("new", |_| {}),
     ("new", |file| fs::write(file, "").unwrap()),
     ("damaged", |file| fs::write(file, "no database at all, but long enough").unwrap()),
@@ -47,7 +50,7 @@ struct Cell {
     bind: &'static str,
     tls: bool,
     auth: &'static str,
-    file: (&'static str, fn(&Path)),
+    file: Condition,
 }
 
 impl Cell {

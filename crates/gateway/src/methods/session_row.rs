@@ -83,6 +83,8 @@ pub(crate) struct SessionRow<'a> {
     #[serde(flatten)]
     settings: BTreeMap<&'a str, &'a Value>,
 
+    /// Its id, which stays the same however often it begins anew.
+    id: &'a SessionId,
     /// What it is for, in our own words.
     #[serde(rename = "type")]
     purpose: SessionKind,
@@ -186,6 +188,7 @@ impl<'a> SessionRow<'a> {
                 .filter(|(name, _)| !SAID_ABOVE.contains(&name.as_str()))
                 .map(|(name, value)| (name.as_str(), value))
                 .collect(),
+            id: &session.session_id,
             purpose: session.kind,
             parent: session.parent.as_ref(),
             created_at_ms: session.created_at_ms,
