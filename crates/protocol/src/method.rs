@@ -234,8 +234,8 @@ pub mod event {
         PRESENCE,
         RUN_OUTPUT,
         RUN_STATE,
-        SESSIONS_CHANGED,
         SESSION_MESSAGE,
+        SESSIONS_CHANGED,
         SHUTDOWN,
         TICK,
     ];

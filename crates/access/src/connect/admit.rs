@@ -116,7 +116,6 @@ impl Connecting<'_, '_> {
             .arrival
             .asked(self.role)
             .unwrap_or_else(|| known.map(|record| record.ceiling(self.role)).unwrap_or_default());
-        let asked = self.askable(known, asked);
         let reason = match standing(known, self.role, &asked, &self.arrival.params.client) {
             Ok(record) => return self.admitted(record, &asked, Vec::new(), false, fresh),
             Err(reason) => reason,
@@ -124,6 +123,7 @@ impl Connecting<'_, '_> {
         if let Some(rule) = self.exemption() {
             return self.exempted(asked, rule);
         }
+        let asked = self.askable(known, asked);
         if let Some(because) = self.not_silent(reason) {
             return self.ask(asked, reason, because);
         }
@@ -131,12 +131,12 @@ impl Connecting<'_, '_> {
         self.approved(&request, ApprovedVia::Silent, &asked, Vec::new(), fresh)
     }
 
-    /// What may be asked of the owner. An unknown device from elsewhere, or a page, that showed
-    /// no secret cannot put a request for everything before the owner: once it is approved for
-    /// less, it can ask for more.
+    /// What may be asked of the owner. An unknown device that showed no secret cannot put a request
+    /// for everything before the owner, wherever it is: once it is approved for less, it can ask
+    /// for more.
     fn askable(&self, known: Option<&PairedDevice>, asked: BTreeSet<Scope>) -> BTreeSet<Scope> {
         let showed_nothing = self.shown.method == AuthMethod::None;
-        if known.is_some() || !showed_nothing || self.arrival.is_direct() {
+        if known.is_some() || !showed_nothing {
             return asked;
         }
         asked.into_iter().filter(|scope| !NOT_FOR_STRANGERS.contains(scope)).collect()

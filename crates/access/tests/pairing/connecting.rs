@@ -231,14 +231,18 @@ fn without_a_secret_and_through_a_proxy_a_device_still_has_to_be_approved() {
 }
 
 #[test]
-fn a_stranger_from_elsewhere_who_showed_nothing_cannot_ask_for_everything_at_first() {
-    let mut world = World::with(|policy| policy.auth_mode = AuthMode::None);
-    let comer = Comer::remote(1, &[Admin, Pairing, Read]).with_shared(SharedProof::Open);
-    let first = world.pending(&comer);
-    let asked = &world.state.pending(world.now).next().unwrap().scopes;
-    assert_eq!(*asked, scopes(&[Read]));
-    world.owner(Command::Approve { request: first.request });
-    assert_eq!(world.pending(&comer).reason, Reason::ScopeUpgrade);
+fn a_stranger_who_showed_nothing_cannot_ask_for_everything_at_first_wherever_it_is() {
+    for comer in
+        [Comer::remote(1, &[Admin, Pairing, Read]), Comer::local(1, &[Admin, Pairing, Read])]
+    {
+        let mut world = World::with(|policy| policy.auth_mode = AuthMode::None);
+        let comer = comer.with_shared(SharedProof::Open);
+        let first = world.pending(&comer);
+        let asked = &world.state.pending(world.now).next().unwrap().scopes;
+        assert_eq!(*asked, scopes(&[Read]));
+        world.owner(Command::Approve { request: first.request });
+        assert_eq!(world.pending(&comer).reason, Reason::ScopeUpgrade);
+    }
 }
 
 #[test]

@@ -66,7 +66,8 @@ pub(super) fn node(known: &Value, text: &str) -> Result<String, Failure> {
 
 fn by_name(list: &Value, text: &str, kind: &Kind) -> Result<String, Failure> {
     let named = |one: &&Value| {
-        ["/operatorLabel", "/displayName"].iter().any(|name| render::text(one, name) == text)
+        !text.is_empty()
+            && ["/operatorLabel", "/displayName"].iter().any(|name| render::text(one, name) == text)
     };
     let mut by_name = list.as_array().into_iter().flatten().filter(named);
     if let (Some(one), None) = (by_name.next(), by_name.next()) {

@@ -184,7 +184,7 @@ fn a_thousand_silent_sockets_do_not_keep_others_out() {
     // A newcomer from the same address is served as soon as the silent ones had their time.
     wait_until("a newcomer is let in", || {
         let wire = DeviceWire::open_with(port, &[]);
-        wire.is_ok_and(|mut wire| wire.connect(&hello("s3cret"))["ok"] == true)
+        wire.is_ok_and(|mut wire| wire.comes_in(&hello("s3cret")))
     });
     drop(silent);
 }

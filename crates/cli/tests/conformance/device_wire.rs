@@ -89,7 +89,8 @@ impl<S: Read + Write> DeviceWire<S> {
             tungstenite::HandshakeError::Interrupted(_) => Error::AttackAttempt,
         })?;
         let mut wire = Self { socket, nonce: String::new() };
-        let challenge = wire.frame();
+        // Where many wait, whoever waits longest is shown out before the challenge.
+        let Heard::Frame(challenge) = wire.hear() else { return Err(Error::ConnectionClosed) };
         assert_eq!(challenge["event"], "connect.challenge");
         assert!(challenge.get("seq").is_none(), "{challenge}");
         wire.nonce = challenge["payload"]["nonce"].as_str().unwrap().to_owned();
@@ -104,6 +105,13 @@ impl<S: Read + Write> DeviceWire<S> {
     /// Asks `connect`, and gives the answer.
     pub(crate) fn connect(&mut self, params: &Value) -> Value {
         self.ask("connect", params)
+    }
+
+    /// Whether it is let in; it may be shown out at any time before that.
+    pub(crate) fn comes_in(&mut self, params: &Value) -> bool {
+        let frame = json!({"type": "req", "id": "1", "method": "connect", "params": params});
+        self.socket.send(Message::text(frame.to_string())).is_ok()
+            && matches!(self.hear(), Heard::Frame(answer) if answer["ok"] == true)
     }
 
     /// Asks, and waits for the answer. The id of the request is its method.

@@ -205,6 +205,6 @@ fn sockets_that_never_speak_are_few_at_a_time_and_cost_little() {
     assert_eq!(home.run(&["spawn", "--", "true"]).status, 0);
     wait_until("a newcomer is let in", || {
         let wire = DeviceWire::open_with(port, &[]);
-        wire.is_ok_and(|mut wire| wire.connect(&by_password(SECRET))["ok"] == true)
+        wire.is_ok_and(|mut wire| wire.comes_in(&by_password(SECRET)))
     });
 }
