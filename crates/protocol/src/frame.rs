@@ -99,6 +99,14 @@ mod tests {
     }
 
     #[test]
+    fn a_number_goes_through_unchanged() {
+        let text = r#"{"type":"req","id":"1","method":"m","params":{"ts":1.111111111111111e81}}"#;
+        let read: Option<Frame> = serde_json::from_str(text).ok();
+        let written = serde_json::to_string(&read).unwrap_or_default();
+        assert!(read.is_some() && serde_json::from_str(&written).ok() == Some(read), "{written}");
+    }
+
+    #[test]
     fn fields_of_a_newer_peer_are_ignored() {
         let frame: Result<Frame, _> = serde_json::from_value(
             json!({"type": "req", "id": "1", "method": "m", "traceparent": "x"}),
