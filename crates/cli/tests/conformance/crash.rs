@@ -224,7 +224,7 @@ fn a_full_disk_is_said_and_nothing_is_promised_that_is_not_kept() {
     assert_eq!(refused.status, 1, "{refused:?}");
     assert!(!accepted.is_empty());
     let status = home.ask(&["gateway", "status"]);
-    assert_eq!(status["journal"], "broken", "{status}");
+    assert_eq!(status["journal"], "broken", "{refused:?} {status}");
     assert_eq!(status["runs"]["live"], 0, "{status}");
     let again = home.run(&["spawn", "--", "true"]);
     assert_eq!(again.status, 1, "{again:?}");

@@ -193,11 +193,15 @@ impl Supervisor {
         let entries = events.iter().cloned().map(Entry::Event).collect();
         let supervisor = Arc::clone(self);
         let after_commit = move |outcome: Result<(), CommitError>| {
+            // Whoever hears that the journal took nothing finds the gateway knowing it too.
+            if let Err(error) = &outcome {
+                supervisor.journal_broke(error, &ended);
+            }
             // The receipt goes first; then what was promised begins.
-            afterwards(outcome.clone());
-            match &outcome {
-                Ok(()) => supervisor.publish(&events, &ended),
-                Err(error) => supervisor.journal_broke(error, &ended),
+            let durable = outcome.is_ok();
+            afterwards(outcome);
+            if durable {
+                supervisor.publish(&events, &ended);
             }
             supervisor.perform(&events);
             supervisor.changes.send_modify(|count| *count += 1);
