@@ -160,6 +160,14 @@ pub enum RunFailure {
         /// The reason it gave.
         reason: String,
     },
+    /// The run was to be taken up again, and cannot be. It has not been begun anew.
+    #[error(
+        "the run cannot be taken up where it was left: {reason}; what it had done until then stands, start it anew if that is safe"
+    )]
+    CannotResume {
+        /// Why not.
+        reason: String,
+    },
     /// The agent ended its turn without having said anything.
     #[error("the agent ended its turn without an answer{}", saying(said))]
     EmptyAnswer {

@@ -17,7 +17,7 @@ use super::conversation::{Conversation, Trouble, TurnResult};
 use super::stop::{Phase, see_off};
 use crate::acp::peer::{Role, connect};
 use crate::acp::rpc::RpcError;
-use crate::{AcpDeadlines, Observer, Step};
+use crate::{AcpDeadlines, Observer, Progress, Step};
 
 #[derive(Default)]
 struct Seen(Mutex<Vec<(OutputStream, Bytes)>>);
@@ -28,6 +28,10 @@ impl Observer for Seen {
     async fn output(&self, stream: OutputStream, bytes: Bytes) {
         self.0.lock().unwrap().push((stream, bytes));
     }
+
+    async fn progress(&self, _: Progress) {}
+
+    async fn resumable(&self, _: &str) {}
 }
 
 /// What there is to see after a conversation.
