@@ -29,6 +29,10 @@ pub enum Step {
     Initialize,
     /// Opening a session.
     NewSession,
+    /// Taking up a session where it was left.
+    ResumeSession,
+    /// The same, for an agent that tells the session's history first.
+    LoadSession,
     /// The turn itself.
     Prompt,
 }
@@ -38,6 +42,8 @@ impl fmt::Display for Step {
         f.write_str(match self {
             Self::Initialize => "initialize",
             Self::NewSession => "session/new",
+            Self::ResumeSession => "session/resume",
+            Self::LoadSession => "session/load",
             Self::Prompt => "session/prompt",
         })
     }

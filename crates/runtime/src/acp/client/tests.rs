@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::time::{Duration, Instant};
 
-use super::conversation::{Conversation, Trouble, TurnResult};
+use super::conversation::{Conversation, Subject, Trouble, TurnResult};
 use super::stop::{Phase, see_off};
 use crate::acp::peer::{Role, connect};
 use crate::acp::rpc::RpcError;
@@ -80,7 +80,8 @@ async fn converse(
         let mut conversation =
             Conversation::new(&peer, &mut connection.incoming, &seen, &phase, &cancel);
         let deadlines = AcpDeadlines::default();
-        let result = conversation.hold(Path::new("/home/me"), &task, &deadlines).await;
+        let subject = Subject { cwd: Path::new("/home/me"), task: &task, resume: None };
+        let result = conversation.hold(subject, &deadlines).await;
         phase.over();
         conversation.linger().await;
         result
