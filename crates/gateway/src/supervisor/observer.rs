@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use hatchery_protocol::{OutputStream, RunId, SessionId};
-use hatchery_runtime::Observer;
+use hatchery_runtime::{Observer, Progress};
 use hatchery_sandbox::ProcessIdentity;
 use hatchery_spawn::{Command, ProcessMark, Run};
 use hatchery_store::{CommitError, Entry, KEPT_OUTPUT_BYTES};
@@ -106,6 +106,10 @@ impl Observer for RunObserver {
         };
         self.supervisor.store.append(now_ms(), entries, Box::new(afterwards));
     }
+
+    async fn progress(&self, _: Progress) {}
+
+    async fn resumable(&self, _: &str) {}
 }
 
 impl Said {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hatchery_agent::{Cancel, Conversation, Model};
 use hatchery_protocol::{AgentId, OutputStream, Task};
-use hatchery_runtime::{AcpDeadlines, Launch, Observer, RunEnd, RunSpec, run};
+use hatchery_runtime::{AcpDeadlines, Launch, Observer, Progress, RunEnd, RunSpec, run};
 use hatchery_sandbox::{KeeperCommand, Network, ProcessIdentity};
 
 /// Runs one test. The limit is there to fail rather than hang; nothing is expected to take long.
@@ -53,6 +53,7 @@ pub(crate) fn spec(launch: Launch, task: Task) -> RunSpec {
         ticket: None,
         launch,
         deadlines: AcpDeadlines::default(),
+        resume: None,
     }
 }
 
@@ -90,6 +91,10 @@ impl Observer for Seen {
             cancel.cancel();
         }
     }
+
+    async fn progress(&self, _: Progress) {}
+
+    async fn resumable(&self, _: &str) {}
 }
 
 impl Seen {
@@ -171,4 +176,8 @@ impl Observer for Heard {
         assert_eq!(heard.0, 1, "output comes after the one start");
         heard.1.extend_from_slice(&bytes);
     }
+
+    async fn progress(&self, _: Progress) {}
+
+    async fn resumable(&self, _: &str) {}
 }

@@ -11,13 +11,20 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, timeout};
 
+use super::opening::{SESSION_NAME, TakesUp, is_history};
 use super::permission::refuse;
+use super::signs::Signs;
 use super::stop::Phase;
 use crate::acp::meta::{self, ChunkMeta, EndMeta};
 use crate::acp::peer::{CallError, Peer, Sent};
 use crate::acp::rpc::{Incoming, METHOD_NOT_FOUND, RpcError};
-use crate::acp::wire::{INITIALIZE, NEW_SESSION, PROMPT, REQUEST_PERMISSION, UPDATE, VERSION};
-use crate::{AcpDeadlines, Observer, Step};
+use crate::acp::wire::{PROMPT, REQUEST_PERMISSION, UPDATE};
+use crate::{AcpDeadlines, Observer, Progress, Step};
+
+/// What an agent is told that takes up a session: nothing of the task, which it has.
+const GO_ON: &str = "The program that runs you was restarted in the middle of this turn. What you \
+                     had done until then is in the history of this session. Continue from there, \
+                     and do not repeat actions that are finished.";
 
 /// How a turn ended, in the agent's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +50,30 @@ pub(crate) enum Trouble {
     WrongVersion(u64),
     /// Its answer lacks this field.
     BadAnswer(Step, &'static str),
+    /// It does not take up the session it was to take up.
+    CannotResume(String),
+}
+
+/// What is to be talked about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    /// The directory to work in.
+    pub(crate) cwd: &'a Path,
+    /// What is to be done.
+    pub(crate) task: &'a Task,
+    /// The session in which it was begun before.
+    pub(crate) resume: Option<&'a str>,
+}
+
+/// What the updates of a session are.
+#[derive(Debug)]
+enum Heard {
+    /// Nothing to us: there is no session yet.
+    Nothing,
+    /// The history of this session, of which something was told or not yet.
+    History(String, bool),
+    /// The answer, in this session.
+    Answer(String),
 }
 
 /// A conversation with an agent.
@@ -52,9 +83,9 @@ pub(crate) struct Conversation<'a, O> {
     observer: &'a O,
     phase: &'a Phase,
     cancel: &'a Cancel,
-    /// The session whose updates are the answer: only what comes after the prompt is.
-    session: Option<String>,
-    said_something: bool,
+    heard: Heard,
+    signs: Signs,
+    has_words: bool,
 }
 
 impl<'a, O: Observer> Conversation<'a, O> {
@@ -65,28 +96,36 @@ impl<'a, O: Observer> Conversation<'a, O> {
         phase: &'a Phase,
         cancel: &'a Cancel,
     ) -> Self {
-        Self { peer, incoming, observer, phase, cancel, session: None, said_something: false }
+        let (heard, signs) = (Heard::Nothing, Signs::default());
+        Self { peer, incoming, observer, phase, cancel, heard, signs, has_words: false }
     }
 
     /// The whole conversation, up to the end of the one turn.
     pub(crate) async fn hold(
         &mut self,
-        cwd: &Path,
-        task: &Task,
+        subject: Subject<'_>,
         deadlines: &AcpDeadlines,
     ) -> Result<TurnResult, Trouble> {
-        let limit = deadlines.initialize;
-        timeout(limit, self.initialize())
-            .await
-            .unwrap_or(Err(Trouble::Deadline(Step::Initialize, limit)))?;
+        let takes_up = within(deadlines.initialize, Step::Initialize, self.initialize()).await?;
         let limit = deadlines.new_session;
-        let session = timeout(limit, self.new_session(cwd))
-            .await
-            .unwrap_or(Err(Trouble::Deadline(Step::NewSession, limit)))?;
+        let session = match subject.resume {
+            None => within(limit, Step::NewSession, self.new_session(subject.cwd)).await?,
+            Some(session) => {
+                let step = match takes_up {
+                    TakesUp::Resuming => Step::ResumeSession,
+                    TakesUp::Loading | TakesUp::No => Step::LoadSession,
+                };
+                within(limit, step, self.take_up(subject.cwd, session, takes_up)).await?;
+                session.to_owned()
+            }
+        };
+        if takes_up != TakesUp::No && session.len() <= SESSION_NAME {
+            self.observer.resumable(&session).await;
+        }
         if self.cancel.is_cancelled() {
             return Err(Trouble::Cancelled);
         }
-        self.prompt(session, task).await
+        self.prompt(session, subject).await
     }
 
     /// Takes what the agent still has to say, until it is gone.
@@ -96,52 +135,37 @@ impl<'a, O: Observer> Conversation<'a, O> {
         }
     }
 
-    /// Whether there was any answer at all.
-    pub(crate) fn said_something(&self) -> bool {
-        self.said_something
+    /// Whether there was anything but white space in the answer.
+    pub(crate) fn has_words(&self) -> bool {
+        self.has_words
     }
 
-    async fn initialize(&mut self) -> Result<(), Trouble> {
-        let params = json!({
-            "protocolVersion": VERSION,
-            "clientCapabilities": {
-                "fs": { "readTextFile": false, "writeTextFile": false },
-                "terminal": false,
-            },
-            "clientInfo": { "name": "hatchery", "version": env!("CARGO_PKG_VERSION") },
-        });
-        let answer = self.call(Step::Initialize, INITIALIZE, &params).await?;
-        match answer.get("protocolVersion").and_then(Value::as_u64) {
-            Some(VERSION) => Ok(()),
-            Some(version) => Err(Trouble::WrongVersion(version)),
-            None => Err(Trouble::BadAnswer(Step::Initialize, "protocolVersion")),
-        }
-    }
-
-    async fn new_session(&mut self, cwd: &Path) -> Result<String, Trouble> {
-        // Without the empty list nearly every agent refuses.
-        let params = json!({ "cwd": cwd.to_string_lossy(), "mcpServers": [] });
-        let answer = self.call(Step::NewSession, NEW_SESSION, &params).await?;
-        match answer.get("sessionId").and_then(Value::as_str) {
-            Some(id) if !id.is_empty() => Ok(id.to_owned()),
-            _ => Err(Trouble::BadAnswer(Step::NewSession, "sessionId")),
-        }
-    }
-
-    async fn prompt(&mut self, session: String, task: &Task) -> Result<TurnResult, Trouble> {
-        let mut params = json!({
-            "sessionId": session,
-            "prompt": [{ "type": "text", "text": command_line(task) }],
-        });
-        if let Task::Argv(argv) = task {
-            params["_meta"] = json!({ "hatchery": { "argv": argv } });
-        }
+    async fn prompt(
+        &mut self,
+        session: String,
+        subject: Subject<'_>,
+    ) -> Result<TurnResult, Trouble> {
+        let says = |text: &str| json!([{ "type": "text", "text": text }]);
+        let params = match (subject.resume, subject.task) {
+            (Some(_), _) => json!({ "sessionId": session, "prompt": says(GO_ON) }),
+            (None, task @ Task::Argv(argv)) => json!({
+                "sessionId": session,
+                "prompt": says(&command_line(task)),
+                "_meta": { "hatchery": { "argv": argv } },
+            }),
+            (None, Task::Text(text)) => json!({ "sessionId": session, "prompt": says(text) }),
+        };
         let sent = self.peer.request(PROMPT, &params).await;
         let sent = sent.map_err(|error| trouble(Step::Prompt, error))?;
         // From here on a cancel is sent behind the prompt, never before it.
         self.phase.prompting(&session);
-        self.session = Some(session);
+        self.heard = Heard::Answer(session);
         let answer = self.answer(Step::Prompt, sent).await;
+        if let Ok(answer) = &answer
+            && let Some(spent) = self.signs.of_end(answer)
+        {
+            self.observer.progress(spent).await;
+        }
         if self.cancel.is_cancelled() {
             // Some agents answer a cancel with an error or as if they had finished.
             return Err(Trouble::Cancelled);
@@ -150,13 +174,35 @@ impl<'a, O: Observer> Conversation<'a, O> {
         let Some(stop_reason) = answer.get("stopReason").and_then(Value::as_str) else {
             return Err(Trouble::BadAnswer(Step::Prompt, "stopReason"));
         };
+        if stop_reason == "refusal" && subject.resume.is_some() && !self.has_words {
+            // Where it knows no such session, a certain agent says no sooner.
+            return Err(Trouble::CannotResume("its agent refused to go on".to_owned()));
+        }
         let exit_code = meta::read(&answer).map(|EndMeta { exit_code }| exit_code);
         Ok(TurnResult { stop_reason: stop_reason.to_owned(), exit_code })
     }
 
-    async fn call(&mut self, step: Step, method: &str, params: &Value) -> Result<Value, Trouble> {
+    /// Sends a request and waits for its answer, which is a sign of life.
+    pub(super) async fn call(
+        &mut self,
+        step: Step,
+        method: &str,
+        params: &Value,
+    ) -> Result<Value, Trouble> {
         let sent = self.peer.request(method, params).await;
-        self.answer(step, sent.map_err(|error| trouble(step, error))?).await
+        let answer = self.answer(step, sent.map_err(|error| trouble(step, error))?).await?;
+        self.observer.progress(Progress::Alive).await;
+        Ok(answer)
+    }
+
+    /// What is told of this session from now on is its history.
+    pub(super) fn expect_history(&mut self, session: &str) {
+        self.heard = Heard::History(session.to_owned(), false);
+    }
+
+    /// Whether anything was told of it.
+    pub(super) fn heard_history(&self) -> bool {
+        matches!(self.heard, Heard::History(_, true))
     }
 
     /// Waits for an answer, and takes what the agent says meanwhile.
@@ -183,28 +229,71 @@ impl<'a, O: Observer> Conversation<'a, O> {
                 self.take_update(&params).await;
             }
             // Agents announce many things of their own; none of them is needed.
-            Incoming::Notification { .. } => {}
+            Incoming::Notification { .. } => self.observer.progress(Progress::Alive).await,
             Incoming::Request { id, method, params } => {
                 let answer = match method.as_str() {
-                    REQUEST_PERMISSION => Ok(refuse(&params)),
-                    _ => Err(RpcError::new(METHOD_NOT_FOUND, format!("no method `{method}` here"))),
+                    REQUEST_PERMISSION => Ok(self.permission(&params).await),
+                    _ => {
+                        self.observer.progress(Progress::Alive).await;
+                        Err(RpcError::new(METHOD_NOT_FOUND, format!("no method `{method}` here")))
+                    }
                 };
                 self.peer.answer(id, answer).await;
             }
         }
     }
 
+    /// Tells what leave is asked for, and what is answered.
+    async fn permission(&mut self, params: &Value) -> Value {
+        for sign in params.get("toolCall").map(|call| self.signs.of_call(call)).unwrap_or_default()
+        {
+            self.observer.progress(sign).await;
+        }
+        self.observer.progress(Progress::Waiting(true)).await;
+        let answer = refuse(params);
+        // Before it is sent: an agent that does not read it is not waiting for anybody.
+        self.observer.progress(Progress::Waiting(false)).await;
+        answer
+    }
+
     async fn take_update(&mut self, params: &Value) {
         let session = params.get("sessionId").and_then(Value::as_str);
-        if session.is_none() || session != self.session.as_deref() {
-            return;
+        let update = params.get("update").unwrap_or(&Value::Null);
+        let is_of = |ours: &str| session == Some(ours);
+        let answers = match &mut self.heard {
+            Heard::Answer(ours) => is_of(ours),
+            Heard::History(ours, told) => {
+                *told |= is_of(ours) && is_history(update);
+                false
+            }
+            Heard::Nothing => false,
+        };
+        if !answers {
+            return self.observer.progress(Progress::Alive).await;
         }
-        let Some((stream, bytes)) = params.get("update").and_then(piece_of_answer) else { return };
-        if !bytes.is_empty() {
-            self.said_something = true;
+        let piece = piece_of_answer(update).filter(|(_, bytes)| !bytes.is_empty());
+        let signs = self.signs.of_update(update);
+        if let Some((stream, bytes)) = piece {
+            self.has_words |= !bytes.trim_ascii().is_empty();
             self.observer.output(stream, bytes).await;
+            // Output is a sign of life by itself.
+            if signs == [Progress::Alive] {
+                return;
+            }
+        }
+        for sign in signs {
+            self.observer.progress(sign).await;
         }
     }
+}
+
+/// What comes of `step`, if it comes within `limit`.
+async fn within<T>(
+    limit: Duration,
+    step: Step,
+    result: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, Trouble> {
+    timeout(limit, result).await.unwrap_or(Err(Trouble::Deadline(step, limit)))
 }
 
 fn trouble(step: Step, error: CallError) -> Trouble {

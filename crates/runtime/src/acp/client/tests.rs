@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::time::{Duration, Instant};
 
-use super::conversation::{Conversation, Trouble, TurnResult};
+use super::conversation::{Conversation, Subject, Trouble, TurnResult};
 use super::stop::{Phase, see_off};
 use crate::acp::peer::{Role, connect};
 use crate::acp::rpc::RpcError;
-use crate::{AcpDeadlines, Observer, Step};
+use crate::{AcpDeadlines, Observer, Progress, Step};
 
 #[derive(Default)]
 struct Seen(Mutex<Vec<(OutputStream, Bytes)>>);
@@ -28,6 +28,10 @@ impl Observer for Seen {
     async fn output(&self, stream: OutputStream, bytes: Bytes) {
         self.0.lock().unwrap().push((stream, bytes));
     }
+
+    async fn progress(&self, _: Progress) {}
+
+    async fn resumable(&self, _: &str) {}
 }
 
 /// What there is to see after a conversation.
@@ -76,7 +80,8 @@ async fn converse(
         let mut conversation =
             Conversation::new(&peer, &mut connection.incoming, &seen, &phase, &cancel);
         let deadlines = AcpDeadlines::default();
-        let result = conversation.hold(Path::new("/home/me"), &task, &deadlines).await;
+        let subject = Subject { cwd: Path::new("/home/me"), task: &task, resume: None };
+        let result = conversation.hold(subject, &deadlines).await;
         phase.over();
         conversation.linger().await;
         result
