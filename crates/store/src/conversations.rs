@@ -101,7 +101,20 @@ pub(crate) fn project(connection: &Connection, at_ms: i64, event: &Event) -> rus
         Event::RunStarting { .. }
         | Event::RunRunning { .. }
         | Event::RunStopping { .. }
+        | Event::RunResumable { .. }
+        | Event::RunWaiting { .. }
+        | Event::RunResumed { .. }
+        | Event::RunRestarting { .. }
+        | Event::BudgetReserved { .. }
+        | Event::BudgetSettled { .. }
         | Event::RunAnnounced { .. }
+        | Event::AnnounceMoved { .. }
+        | Event::NoticeDue { .. }
+        | Event::NoticeDelivered { .. }
+        | Event::NoticeBlocked { .. }
+        | Event::NoticeDismissed { .. }
+        | Event::SessionArchived { .. }
+        | Event::SessionReopened { .. }
         | Event::Refused { .. } => Ok(()),
     }
 }

@@ -58,6 +58,19 @@ fn project_event(connection: &Connection, at_ms: i64, event: &Event) -> rusqlite
                 .execute(params![run.as_str(), process])
                 .map(drop)
         }
+        Event::RunWaiting { run, .. } => set_status(run.as_str(), RunStatus::Waiting),
+        Event::RunResumed { run, .. } => connection
+            .prepare_cached("UPDATE runs SET status = ?2 WHERE id = ?1 AND status = ?3")?
+            .execute(params![
+                run.as_str(),
+                RunStatus::Running.as_str(),
+                RunStatus::Waiting.as_str()
+            ])
+            .map(drop),
+        Event::RunRestarting { run } => connection
+            .prepare_cached("UPDATE runs SET status = ?2, process = NULL WHERE id = ?1")?
+            .execute(params![run.as_str(), RunStatus::Starting.as_str()])
+            .map(drop),
         Event::RunFinished { run, outcome } => {
             set_status(run.as_str(), outcome.status)?;
             connection
@@ -66,7 +79,7 @@ fn project_event(connection: &Connection, at_ms: i64, event: &Event) -> rusqlite
                 .map(drop)
         }
         // A result stands in one inbox, however often it is told.
-        Event::RunAnnounced { run, to, in_conversation } => {
+        Event::RunAnnounced { run, to, in_conversation, .. } => {
             let announced = connection
                 .prepare_cached(
                     "INSERT OR IGNORE INTO inbox (run, session, at_ms) VALUES (?1, ?2, ?3)",
@@ -77,7 +90,26 @@ fn project_event(connection: &Connection, at_ms: i64, event: &Event) -> rusqlite
             }
             Ok(())
         }
+        // The result leaves the inbox nobody looks into any more.
+        Event::AnnounceMoved { run, to, in_conversation } => {
+            connection
+                .prepare_cached("UPDATE inbox SET session = ?2, at_ms = ?3 WHERE run = ?1")?
+                .execute(params![run.as_str(), to.as_str(), at_ms])?;
+            if *in_conversation {
+                conversations::announced(connection, at_ms, run, to)?;
+            }
+            Ok(())
+        }
         Event::RunStopping { .. }
+        | Event::RunResumable { .. }
+        | Event::BudgetReserved { .. }
+        | Event::BudgetSettled { .. }
+        | Event::NoticeDue { .. }
+        | Event::NoticeDelivered { .. }
+        | Event::NoticeBlocked { .. }
+        | Event::NoticeDismissed { .. }
+        | Event::SessionArchived { .. }
+        | Event::SessionReopened { .. }
         | Event::Refused { .. }
         | Event::SessionOpened { .. }
         | Event::SessionPatched { .. }
