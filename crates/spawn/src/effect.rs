@@ -29,6 +29,8 @@ pub fn effects(event: &Event) -> Option<Effect> {
         | Event::SessionPatched { .. }
         | Event::SessionReset { .. }
         | Event::SessionDeleted { .. }
+        | Event::SessionArchived { .. }
+        | Event::SessionReopened { .. }
         | Event::MessageAdded { .. }
         | Event::Refused { .. } => None,
     }

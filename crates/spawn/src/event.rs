@@ -87,6 +87,16 @@ pub enum Event {
         /// Whether what was said in it is gone too.
         with_transcript: bool,
     },
+    /// A session is out of the usual lists: its run is over for long enough. Nothing of it is gone.
+    SessionArchived {
+        /// The session.
+        session: SessionId,
+    },
+    /// An archived session is in use again.
+    SessionReopened {
+        /// The session.
+        session: SessionId,
+    },
     /// A message was put into a transcript that no turn wrote.
     MessageAdded {
         /// The session.
@@ -151,6 +161,8 @@ impl Event {
             | Self::SessionPatched { .. }
             | Self::SessionReset { .. }
             | Self::SessionDeleted { .. }
+            | Self::SessionArchived { .. }
+            | Self::SessionReopened { .. }
             | Self::MessageAdded { .. } => None,
         }
     }
@@ -169,6 +181,8 @@ impl Event {
             Self::SessionPatched { .. } => "session_patched",
             Self::SessionReset { .. } => "session_reset",
             Self::SessionDeleted { .. } => "session_deleted",
+            Self::SessionArchived { .. } => "session_archived",
+            Self::SessionReopened { .. } => "session_reopened",
             Self::MessageAdded { .. } => "message_added",
             Self::Refused { .. } => "refused",
         }

@@ -93,6 +93,8 @@ impl State {
             | Event::SessionPatched { .. }
             | Event::SessionReset { .. }
             | Event::SessionDeleted { .. }
+            | Event::SessionArchived { .. }
+            | Event::SessionReopened { .. }
             | Event::MessageAdded { .. } => {}
         }
     }

@@ -102,6 +102,8 @@ pub(crate) fn project(connection: &Connection, at_ms: i64, event: &Event) -> rus
         | Event::RunRunning { .. }
         | Event::RunStopping { .. }
         | Event::RunAnnounced { .. }
+        | Event::SessionArchived { .. }
+        | Event::SessionReopened { .. }
         | Event::Refused { .. } => Ok(()),
     }
 }
