@@ -138,16 +138,6 @@ pub enum Event {
         /// On whose word.
         by: String,
     },
-    /// A session left the lists. Nothing of it is gone.
-    SessionArchived {
-        /// The session.
-        session: SessionId,
-    },
-    /// It is in the lists again.
-    SessionReopened {
-        /// The session.
-        session: SessionId,
-    },
     /// A session was opened for a conversation.
     SessionOpened {
         /// The session.
@@ -183,6 +173,16 @@ pub enum Event {
         key: SessionKey,
         /// Whether what was said in it is gone too.
         with_transcript: bool,
+    },
+    /// A session is out of the usual lists: its run is over for long enough. Nothing of it is gone.
+    SessionArchived {
+        /// The session.
+        session: SessionId,
+    },
+    /// An archived session is in use again.
+    SessionReopened {
+        /// The session.
+        session: SessionId,
     },
     /// A message was put into a transcript that no turn wrote.
     MessageAdded {

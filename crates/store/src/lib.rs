@@ -12,9 +12,12 @@ mod devices;
 mod entry;
 mod list;
 mod open;
+mod progress;
 mod project;
 mod read;
+mod replay;
 mod schema;
+mod snapshots;
 mod transcript;
 mod views;
 mod writer;
@@ -27,6 +30,7 @@ pub use devices::{DeviceChange, DeviceCondition, DeviceStore, KeptDevices, NoRan
 pub use entry::{Afterwards, Entry};
 pub use list::{ListedSession, SessionPage, SessionQuery};
 pub use open::{OpenError, Store};
+pub use replay::{LastWords, Replay};
 pub use transcript::{KeyUse, Page, Said, StoredMessage, Transcript};
 pub use views::{
     HistoryItem, InterruptedRun, Lookup, ReadError, RunView, SessionFilter, SessionView,

@@ -4,14 +4,14 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::audit::{self, Key};
+use crate::audit::{self, Chain, Key};
+use crate::progress::Progress;
 use crate::schema::Circumstances;
 use crate::writer::{self, Job};
 use crate::{Afterwards, CommitError, Entry, schema};
@@ -21,8 +21,9 @@ pub struct Store {
     jobs: Option<Sender<Job>>,
     writer: Option<JoinHandle<()>>,
     pub(crate) reader: Mutex<Connection>,
-    /// Counts the commits that changed what can be read, so that what was read can be kept.
-    generation: Arc<AtomicU64>,
+    pub(crate) progress: Arc<Progress>,
+    /// The key of the chain, for what is read back; its head stays where it was at the start.
+    pub(crate) chain: Chain,
 }
 
 /// Why the store could not be opened.
@@ -88,20 +89,15 @@ impl Store {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(&path, flags).map_err(database)?;
         let (jobs, waiting) = mpsc::channel();
-        let generation = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&generation);
+        let progress = found_progress(&connection, &chain).map_err(database)?;
+        let progress = Arc::new(progress);
+        let (written, counted) = (chain.clone(), Arc::clone(&progress));
         let writer = thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || writer::run(connection, chain, &waiting, &counted))
+            .spawn(move || writer::run(connection, written, &waiting, &counted))
             .map_err(files)?;
-        Ok(Self { jobs: Some(jobs), writer: Some(writer), reader: Mutex::new(reader), generation })
-    }
-
-    /// Counts the commits that changed what can be read. What was read while this stood at a
-    /// number is still right while it stands there; the output of runs does not count.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        let (jobs, writer) = (Some(jobs), Some(writer));
+        Ok(Self { jobs, writer, reader: Mutex::new(reader), progress, chain })
     }
 
     /// Gives entries to the writer and returns at once. They are committed together; `afterwards`
@@ -128,6 +124,24 @@ impl Drop for Store {
             // The writer has panicked; its panic message is on stderr already.
         }
     }
+}
+
+/// How far the last life had come. Looks at two rows, however long the journal is.
+fn found_progress(connection: &Connection, chain: &Chain) -> rusqlite::Result<Progress> {
+    let snapshot: i64 =
+        connection
+            .query_row("SELECT COALESCE(max(seq), 0) FROM snapshots", [], |row| row.get(0))?;
+    let newest_at_ms: i64 = connection.query_row(
+        "SELECT COALESCE(max(newest_at_ms), 0) FROM journal_head",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(Progress {
+        head: chain.head.seq.into(),
+        snapshot: snapshot.cast_unsigned().into(),
+        newest_at_ms: newest_at_ms.cast_unsigned().into(),
+        ..Progress::default()
+    })
 }
 
 /// SQLite gives the files it makes beside the database the database's own mode.

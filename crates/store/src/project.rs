@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use serde_json::to_string;
 
 use crate::audit::{self, Chain};
-use crate::{Entry, conversations};
+use crate::{Entry, conversations, snapshots};
 
 /// Writes one entry and what follows from it in the projections.
 pub(crate) fn project(
@@ -25,6 +25,7 @@ pub(crate) fn project(
         Entry::Audit(event) => {
             audit::append(connection, chain, at_ms, event.kind(), None, &json(event)?)
         }
+        Entry::Snapshot(body) => snapshots::write(connection, chain, at_ms, body),
         Entry::Output { run, seq, stream, bytes } => connection
             .prepare_cached(
                 "INSERT INTO output (run, seq, at_ms, stream, bytes) VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -7,13 +7,11 @@ use hatchery_spawn::{Event, Run};
 use rusqlite::{Connection, Row, params};
 use serde_json::from_str;
 
+use crate::replay::TAIL_BYTES;
 use crate::{
     HistoryItem, InterruptedRun, Lookup, ReadError, RunView, SessionFilter, SessionView, Store,
     StoredOutput,
 };
-
-/// How many bytes of a run's last words are given, in bytes.
-const TAIL_BYTES: usize = 64 * 1024;
 
 /// How many candidates an ambiguous prefix names.
 const NAMED_CANDIDATES: u32 = 5;

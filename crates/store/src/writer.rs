@@ -1,11 +1,12 @@
 //! The one thread that writes.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use rusqlite::Connection;
 
 use crate::audit::{self, Chain};
+use crate::progress::Progress;
 use crate::project::project;
 use crate::{Afterwards, Entry};
 
@@ -38,13 +39,13 @@ pub enum CommitError {
     WriterGone,
 }
 
-/// Commits jobs until nobody can send any more, and counts the commits that changed what can be
-/// read before anything that follows from them.
+/// Commits jobs until nobody can send any more. What was done is counted before anything that
+/// follows from it.
 pub(crate) fn run(
     mut connection: Connection,
     mut chain: Chain,
     waiting: &Receiver<Job>,
-    generation: &AtomicU64,
+    progress: &Progress,
 ) {
     let mut unchecked = 0;
     let mut broken: Option<CommitError> = None;
@@ -67,12 +68,10 @@ pub(crate) fn run(
         };
         unchecked += jobs.iter().map(|job| job.entries.len()).sum::<usize>();
         match &outcome {
-            Ok(()) if jobs.iter().any(|job| job.entries.iter().any(changes_views)) => {
-                generation.fetch_add(1, Ordering::Release);
-            }
-            Ok(()) => {}
+            Ok(written) => note(progress, &chain, &jobs, written),
             Err(error) => broken = Some(error.clone()),
         }
+        let outcome = outcome.map(drop);
         for job in jobs {
             (job.afterwards)(outcome.clone());
         }
@@ -86,22 +85,67 @@ pub(crate) fn run(
     }
 }
 
+/// What a commit wrote beside what its jobs say.
+#[derive(Clone, Copy, Debug, Default)]
+struct Written {
+    /// Whether anything was written at all: a transaction without a change is no sync.
+    anything: bool,
+    /// The entry the newest snapshot of it stands at.
+    snapshot: Option<u64>,
+}
+
+fn note(progress: &Progress, chain: &Chain, jobs: &[Job], written: &Written) {
+    progress.head.store(chain.head.seq, Ordering::Release);
+    if let Some(seq) = written.snapshot {
+        progress.snapshot.store(seq, Ordering::Release);
+    }
+    if let Some(newest) = newest_at_ms(jobs) {
+        progress.newest_at_ms.fetch_max(newest.cast_unsigned(), Ordering::AcqRel);
+    }
+    if written.anything {
+        progress.commits.fetch_add(1, Ordering::Release);
+    }
+    if jobs.iter().any(|job| job.entries.iter().any(changes_views)) {
+        progress.generation.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// The latest time among jobs that enter something into the journal.
+fn newest_at_ms(jobs: &[Job]) -> Option<i64> {
+    let enters = |entry: &Entry| matches!(entry, Entry::Event(_) | Entry::Audit(_));
+    jobs.iter().filter(|job| job.entries.iter().any(enters)).map(|job| job.at_ms).max()
+}
+
 /// Whether lists and details look different afterwards.
 fn changes_views(entry: &Entry) -> bool {
-    !matches!(entry, Entry::Output { .. } | Entry::Audit(_))
+    matches!(entry, Entry::Event(_))
 }
 
 /// After a failure the chain is ahead of the disk. That is no harm: nothing is taken any more.
-fn commit(connection: &mut Connection, chain: &mut Chain, jobs: &[Job]) -> rusqlite::Result<()> {
+fn commit(
+    connection: &mut Connection,
+    chain: &mut Chain,
+    jobs: &[Job],
+) -> rusqlite::Result<Written> {
+    let mut written = Written::default();
+    // Many wait for nothing but that what was before is durable.
+    if jobs.iter().all(|job| job.entries.is_empty()) {
+        return Ok(written);
+    }
+    written.anything = true;
     let transaction = connection.transaction()?;
     let before = chain.head;
     for job in jobs {
         for entry in &job.entries {
             project(&transaction, chain, job.at_ms, entry)?;
+            if matches!(entry, Entry::Snapshot(_)) {
+                written.snapshot = Some(chain.head.seq);
+            }
         }
     }
     if chain.head != before {
-        audit::write_head(&transaction, chain)?;
+        audit::move_head(&transaction, chain, newest_at_ms(jobs).unwrap_or_default())?;
     }
-    transaction.commit()
+    transaction.commit()?;
+    Ok(written)
 }

@@ -240,6 +240,8 @@ impl Supervisor {
                 | Event::SessionPatched { .. }
                 | Event::SessionReset { .. }
                 | Event::SessionDeleted { .. }
+                | Event::SessionArchived { .. }
+                | Event::SessionReopened { .. }
                 | Event::MessageAdded { .. } => {}
             }
         }

@@ -33,6 +33,8 @@ impl Supervisor {
                 Event::SessionOpened { session, .. } => self.changed(session, "create"),
                 Event::SessionPatched { session, .. } => self.changed(session, "patch"),
                 Event::SessionReset { session } => self.changed(session, "reset"),
+                Event::SessionArchived { session } => self.changed(session, "archive"),
+                Event::SessionReopened { session } => self.changed(session, "reopen"),
                 Event::SessionDeleted { key, .. } => {
                     self.talk.news(News::Gone { key: key.clone() });
                 }
