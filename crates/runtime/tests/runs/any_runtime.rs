@@ -3,14 +3,14 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use hatchery_agent::{ChatModel, Model, ModelDeadlines};
+use hatchery_agent::Model;
 use hatchery_protocol::Task;
 use hatchery_runtime::RunSpec;
 use libtest_mimic::Trial;
 
 use crate::model_server::ModelServer;
 use crate::support::{
-    both, outcome, outcome_cancelled_at, processes, runs, said_by_a_model, spec, text,
+    both, chat_model, outcome, outcome_cancelled_at, processes, runs, said_by_a_model, spec, text,
 };
 
 pub(crate) fn all() -> Vec<Trial> {
@@ -152,16 +152,7 @@ pub(crate) async fn a_run_in_a_missing_directory_says_so() {
 
 pub(crate) async fn a_providers_model_is_asked_in_this_process_only() {
     let server = ModelServer::start([]);
-    let model = ChatModel {
-        provider: "mock".to_owned(),
-        id: "echo".to_owned(),
-        base_url: server.base_url(),
-        api_key: None,
-        headers: Vec::new(),
-        context_window: None,
-        max_tokens: None,
-        deadlines: ModelDeadlines::default(),
-    };
+    let model = chat_model(server.base_url());
     let asked = |launch| {
         let model = Some(Model::Chat(Box::new(model.clone())));
         RunSpec { model, ..spec(launch, text("hello")) }

@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::future::Future;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hatchery_agent::{Cancel, Conversation, Model};
+use hatchery_agent::{Cancel, ChatModel, Conversation, Model, ModelDeadlines};
 use hatchery_protocol::{AgentId, OutputStream, Task};
-use hatchery_runtime::{AcpDeadlines, Launch, Observer, Progress, RunEnd, RunSpec, run};
+use hatchery_runtime::{AcpDeadlines, Launch, Observer, Progress, RunEnd, RunSpec, Spent, run};
 use hatchery_sandbox::{KeeperCommand, Network, ProcessIdentity};
 
 /// Runs one test. The limit is there to fail rather than hang; nothing is expected to take long.
@@ -57,6 +58,20 @@ pub(crate) fn spec(launch: Launch, task: Task) -> RunSpec {
     }
 }
 
+/// The model `mock/echo`, at this address.
+pub(crate) fn chat_model(base_url: String) -> ChatModel {
+    ChatModel {
+        provider: "mock".to_owned(),
+        id: "echo".to_owned(),
+        base_url,
+        api_key: None,
+        headers: Vec::new(),
+        context_window: None,
+        max_tokens: None,
+        deadlines: ModelDeadlines::default(),
+    }
+}
+
 /// What an observer saw.
 #[derive(Clone, Default)]
 pub(crate) struct Seen(Arc<Mutex<State>>);
@@ -66,6 +81,8 @@ struct State {
     started: Option<ProcessIdentity>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
+    progress: Vec<Progress>,
+    resumable: Vec<String>,
     /// Cancels the run once this has been printed.
     cancel_at: Option<(Vec<u8>, Cancel)>,
 }
@@ -92,9 +109,15 @@ impl Observer for Seen {
         }
     }
 
-    async fn progress(&self, _: Progress) {}
+    async fn progress(&self, progress: Progress) {
+        let mut state = self.0.lock().unwrap();
+        assert!(state.started.is_some(), "progress comes after the start");
+        state.progress.push(progress);
+    }
 
-    async fn resumable(&self, _: &str) {}
+    async fn resumable(&self, session: &str) {
+        self.0.lock().unwrap().resumable.push(session.to_owned());
+    }
 }
 
 impl Seen {
@@ -104,6 +127,23 @@ impl Seen {
 
     pub(crate) fn stderr(&self) -> Vec<u8> {
         self.0.lock().unwrap().stderr.clone()
+    }
+
+    /// What was told beside output, without what is a sign of life and nothing else.
+    pub(crate) fn progress(&self) -> Vec<Progress> {
+        let progress = self.0.lock().unwrap().progress.clone();
+        progress.into_iter().filter(|progress| *progress != Progress::Alive).collect()
+    }
+
+    /// How often it showed that it lives and nothing else.
+    pub(crate) fn life(&self) -> usize {
+        let state = self.0.lock().unwrap();
+        state.progress.iter().filter(|progress| **progress == Progress::Alive).count()
+    }
+
+    /// The sessions that can be taken up again.
+    pub(crate) fn resumable(&self) -> Vec<String> {
+        self.0.lock().unwrap().resumable.clone()
     }
 
     /// Whether the keeper, and with it everything below it, is gone.
@@ -122,6 +162,24 @@ pub(crate) async fn outcome_cancelled_at(spec: RunSpec, words: &str) -> (String,
     let (seen, cancel) = (Seen::default(), Cancel::new());
     seen.0.lock().unwrap().cancel_at = Some((words.as_bytes().to_vec(), cancel.clone()));
     outcome_of(spec, seen, cancel).await
+}
+
+/// The same for a run that is cancelled once the file `ready` is in its directory.
+pub(crate) async fn outcome_cancelled_when_ready(spec: RunSpec) -> (String, Seen) {
+    let (cancel, ready) = (Cancel::new(), spec.cwd.join("ready"));
+    let run = outcome_of(spec, Seen::default(), cancel.clone());
+    let watch = async {
+        appears(&ready).await;
+        cancel.cancel();
+    };
+    tokio::join!(run, watch).0
+}
+
+/// Returns once there is such a file.
+pub(crate) async fn appears(file: &Path) {
+    while !file.exists() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 async fn outcome_of(spec: RunSpec, seen: Seen, cancel: Cancel) -> (String, Seen) {
@@ -152,32 +210,47 @@ pub(crate) async fn said_by_a_model(spec: RunSpec) -> (String, Vec<u8>) {
     let words = match run(spec, keeper(), heard.clone(), Cancel::new()).await {
         RunEnd::Answered { exit_code: None, report: Some(report) } => {
             let usage = report.usage.unwrap();
+            let told = heard.0.lock().unwrap().spent;
+            assert_eq!(told.and_then(|told| told.tokens), Some(usage));
             format!("answered with {} tokens", usage.input_tokens + usage.output_tokens)
         }
         RunEnd::Failed(failure) => failure.to_string(),
         other => panic!("{other:?}"),
     };
-    let printed = heard.0.lock().unwrap().1.clone();
+    let printed = heard.0.lock().unwrap().printed.clone();
     (words, printed)
 }
 
-/// How often a run began, and what it printed.
+/// What is heard of a run without a process.
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<(u32, Vec<u8>)>>);
+struct Heard(Arc<Mutex<Question>>);
+
+#[derive(Default)]
+struct Question {
+    starts: u32,
+    printed: Vec<u8>,
+    spent: Option<Spent>,
+}
 
 impl Observer for Heard {
     async fn started(&self, process: Option<ProcessIdentity>) {
         assert_eq!(process, None, "a question has no process");
-        self.0.lock().unwrap().0 += 1;
+        self.0.lock().unwrap().starts += 1;
     }
 
     async fn output(&self, _: OutputStream, bytes: Bytes) {
         let mut heard = self.0.lock().unwrap();
-        assert_eq!(heard.0, 1, "output comes after the one start");
-        heard.1.extend_from_slice(&bytes);
+        assert_eq!(heard.starts, 1, "output comes after the one start");
+        heard.printed.extend_from_slice(&bytes);
     }
 
-    async fn progress(&self, _: Progress) {}
+    async fn progress(&self, progress: Progress) {
+        if let Progress::Spent(spent) = progress {
+            self.0.lock().unwrap().spent = Some(spent);
+        }
+    }
 
-    async fn resumable(&self, _: &str) {}
+    async fn resumable(&self, session: &str) {
+        panic!("a question has no session: {session}");
+    }
 }

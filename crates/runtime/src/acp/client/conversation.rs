@@ -2,24 +2,20 @@
 
 use std::path::Path;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
 use hatchery_agent::{Cancel, command_line};
-use hatchery_protocol::{OutputStream, Task};
+use hatchery_protocol::Task;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, timeout};
 
-use super::opening::{SESSION_NAME, TakesUp, is_history};
-use super::permission::refuse;
-use super::signs::Signs;
+use super::hearing::Hearing;
+use super::opening::{SESSION_NAME, TakesUp};
 use super::stop::Phase;
-use crate::acp::meta::{self, ChunkMeta, EndMeta};
+use crate::acp::meta::{self, EndMeta};
 use crate::acp::peer::{CallError, Peer, Sent};
 use crate::acp::rpc::{Incoming, METHOD_NOT_FOUND, RpcError};
 use crate::acp::wire::{PROMPT, REQUEST_PERMISSION, UPDATE};
-use crate::{AcpDeadlines, Observer, Progress, Step};
+use crate::{AcpDeadlines, Observer, Step};
 
 /// What an agent is told that takes up a session: nothing of the task, which it has.
 const GO_ON: &str = "The program that runs you was restarted in the middle of this turn. What you \
@@ -65,27 +61,13 @@ pub(crate) struct Subject<'a> {
     pub(crate) resume: Option<&'a str>,
 }
 
-/// What the updates of a session are.
-#[derive(Debug)]
-enum Heard {
-    /// Nothing to us: there is no session yet.
-    Nothing,
-    /// The history of this session, of which something was told or not yet.
-    History(String, bool),
-    /// The answer, in this session.
-    Answer(String),
-}
-
 /// A conversation with an agent.
 pub(crate) struct Conversation<'a, O> {
     peer: &'a Peer,
     incoming: &'a mut mpsc::Receiver<Incoming>,
-    observer: &'a O,
+    pub(super) hearing: Hearing<'a, O>,
     phase: &'a Phase,
     cancel: &'a Cancel,
-    heard: Heard,
-    signs: Signs,
-    has_words: bool,
 }
 
 impl<'a, O: Observer> Conversation<'a, O> {
@@ -96,8 +78,7 @@ impl<'a, O: Observer> Conversation<'a, O> {
         phase: &'a Phase,
         cancel: &'a Cancel,
     ) -> Self {
-        let (heard, signs) = (Heard::Nothing, Signs::default());
-        Self { peer, incoming, observer, phase, cancel, heard, signs, has_words: false }
+        Self { peer, incoming, hearing: Hearing::new(observer), phase, cancel }
     }
 
     /// The whole conversation, up to the end of the one turn.
@@ -120,7 +101,7 @@ impl<'a, O: Observer> Conversation<'a, O> {
             }
         };
         if takes_up != TakesUp::No && session.len() <= SESSION_NAME {
-            self.observer.resumable(&session).await;
+            self.hearing.resumable(&session).await;
         }
         if self.cancel.is_cancelled() {
             return Err(Trouble::Cancelled);
@@ -137,7 +118,7 @@ impl<'a, O: Observer> Conversation<'a, O> {
 
     /// Whether there was anything but white space in the answer.
     pub(crate) fn has_words(&self) -> bool {
-        self.has_words
+        self.hearing.has_words()
     }
 
     async fn prompt(
@@ -159,12 +140,10 @@ impl<'a, O: Observer> Conversation<'a, O> {
         let sent = sent.map_err(|error| trouble(Step::Prompt, error))?;
         // From here on a cancel is sent behind the prompt, never before it.
         self.phase.prompting(&session);
-        self.heard = Heard::Answer(session);
+        self.hearing.expect_answer(session);
         let answer = self.answer(Step::Prompt, sent).await;
-        if let Ok(answer) = &answer
-            && let Some(spent) = self.signs.of_end(answer)
-        {
-            self.observer.progress(spent).await;
+        if let Ok(answer) = &answer {
+            self.hearing.end(answer).await;
         }
         if self.cancel.is_cancelled() {
             // Some agents answer a cancel with an error or as if they had finished.
@@ -174,7 +153,7 @@ impl<'a, O: Observer> Conversation<'a, O> {
         let Some(stop_reason) = answer.get("stopReason").and_then(Value::as_str) else {
             return Err(Trouble::BadAnswer(Step::Prompt, "stopReason"));
         };
-        if stop_reason == "refusal" && subject.resume.is_some() && !self.has_words {
+        if stop_reason == "refusal" && subject.resume.is_some() && !self.has_words() {
             // Where it knows no such session, a certain agent says no sooner.
             return Err(Trouble::CannotResume("its agent refused to go on".to_owned()));
         }
@@ -191,18 +170,8 @@ impl<'a, O: Observer> Conversation<'a, O> {
     ) -> Result<Value, Trouble> {
         let sent = self.peer.request(method, params).await;
         let answer = self.answer(step, sent.map_err(|error| trouble(step, error))?).await?;
-        self.observer.progress(Progress::Alive).await;
+        self.hearing.life().await;
         Ok(answer)
-    }
-
-    /// What is told of this session from now on is its history.
-    pub(super) fn expect_history(&mut self, session: &str) {
-        self.heard = Heard::History(session.to_owned(), false);
-    }
-
-    /// Whether anything was told of it.
-    pub(super) fn heard_history(&self) -> bool {
-        matches!(self.heard, Heard::History(_, true))
     }
 
     /// Waits for an answer, and takes what the agent says meanwhile.
@@ -226,63 +195,20 @@ impl<'a, O: Observer> Conversation<'a, O> {
     async fn take(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Notification { method, params } if method == UPDATE => {
-                self.take_update(&params).await;
+                self.hearing.update(&params).await;
             }
             // Agents announce many things of their own; none of them is needed.
-            Incoming::Notification { .. } => self.observer.progress(Progress::Alive).await,
+            Incoming::Notification { .. } => self.hearing.life().await,
             Incoming::Request { id, method, params } => {
                 let answer = match method.as_str() {
-                    REQUEST_PERMISSION => Ok(self.permission(&params).await),
+                    REQUEST_PERMISSION => Ok(self.hearing.permission(&params).await),
                     _ => {
-                        self.observer.progress(Progress::Alive).await;
+                        self.hearing.life().await;
                         Err(RpcError::new(METHOD_NOT_FOUND, format!("no method `{method}` here")))
                     }
                 };
                 self.peer.answer(id, answer).await;
             }
-        }
-    }
-
-    /// Tells what leave is asked for, and what is answered.
-    async fn permission(&mut self, params: &Value) -> Value {
-        for sign in params.get("toolCall").map(|call| self.signs.of_call(call)).unwrap_or_default()
-        {
-            self.observer.progress(sign).await;
-        }
-        self.observer.progress(Progress::Waiting(true)).await;
-        let answer = refuse(params);
-        // Before it is sent: an agent that does not read it is not waiting for anybody.
-        self.observer.progress(Progress::Waiting(false)).await;
-        answer
-    }
-
-    async fn take_update(&mut self, params: &Value) {
-        let session = params.get("sessionId").and_then(Value::as_str);
-        let update = params.get("update").unwrap_or(&Value::Null);
-        let is_of = |ours: &str| session == Some(ours);
-        let answers = match &mut self.heard {
-            Heard::Answer(ours) => is_of(ours),
-            Heard::History(ours, told) => {
-                *told |= is_of(ours) && is_history(update);
-                false
-            }
-            Heard::Nothing => false,
-        };
-        if !answers {
-            return self.observer.progress(Progress::Alive).await;
-        }
-        let piece = piece_of_answer(update).filter(|(_, bytes)| !bytes.is_empty());
-        let signs = self.signs.of_update(update);
-        if let Some((stream, bytes)) = piece {
-            self.has_words |= !bytes.trim_ascii().is_empty();
-            self.observer.output(stream, bytes).await;
-            // Output is a sign of life by itself.
-            if signs == [Progress::Alive] {
-                return;
-            }
-        }
-        for sign in signs {
-            self.observer.progress(sign).await;
         }
     }
 }
@@ -301,19 +227,4 @@ fn trouble(step: Step, error: CallError) -> Trouble {
         CallError::Closed => Trouble::Closed(step),
         CallError::Rpc(error) => Trouble::Rpc(step, error),
     }
-}
-
-/// The output in an update: text of the answer, with its stream and exact bytes where the agent
-/// is one of ours.
-fn piece_of_answer(update: &Value) -> Option<(OutputStream, Bytes)> {
-    if update.get("sessionUpdate")? != "agent_message_chunk" {
-        return None;
-    }
-    let content = update.get("content")?;
-    let text = content.get("text").and_then(Value::as_str)?;
-    let Some(ChunkMeta { stream, base64 }) = meta::read(update) else {
-        return Some((OutputStream::Stdout, Bytes::copy_from_slice(text.as_bytes())));
-    };
-    let exact = base64.and_then(|exact| BASE64_STANDARD.decode(exact).ok());
-    Some((stream, exact.map_or_else(|| Bytes::copy_from_slice(text.as_bytes()), Bytes::from)))
 }

@@ -1,6 +1,7 @@
 //! The client's side: a run whose agent is a command that speaks ACP.
 
 mod conversation;
+mod hearing;
 mod opening;
 mod permission;
 mod signs;

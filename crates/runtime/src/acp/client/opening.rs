@@ -89,10 +89,10 @@ impl<O: Observer> Conversation<'_, O> {
                 }
             }
             TakesUp::Loading => {
-                self.expect_history(session);
+                self.hearing.expect_history(session);
                 self.call(Step::LoadSession, LOAD_SESSION, &params).await?;
                 // Some agents answer as if all were well where they know no such session.
-                if !self.heard_history() {
+                if !self.hearing.heard_history() {
                     return cannot("its agent knows nothing of what was said in the session");
                 }
             }

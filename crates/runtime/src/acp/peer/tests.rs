@@ -135,6 +135,31 @@ async fn a_stream_held_open_by_somebody_else_ends_once_the_other_side_is_gone() 
 }
 
 #[tokio::test]
+async fn a_stream_flooded_by_somebody_else_ends_once_the_other_side_is_gone() {
+    let (mut somebody, input) = tokio::io::duplex(1024);
+    let client = connect(input, tokio::io::sink(), Role::Client);
+    let waiting = client.peer.request("a", &Value::Null).await.unwrap();
+    client.gone.send_replace(true);
+    // It ends when nobody reads it any more.
+    let flood = async { while somebody.write_all(&[b'x'; 1024]).await.is_ok() {} };
+    let ((), answer) = tokio::join!(flood, waiting.answer());
+    assert_eq!(answer, Err(CallError::Closed));
+}
+
+#[tokio::test]
+async fn nobody_waits_to_be_read_once_the_other_side_is_gone() {
+    let (output, held_open) = tokio::io::duplex(1024);
+    let (held_open_too, input) = tokio::io::duplex(1024);
+    let client = connect(input, output, Role::Client);
+    let speak = async { while client.peer.request("x", &"y".repeat(10_000)).await.is_ok() {} };
+    tokio::join!(speak, async {
+        tokio::task::yield_now().await;
+        client.gone.send_replace(true);
+    });
+    drop((held_open, held_open_too));
+}
+
+#[tokio::test]
 async fn lines_go_out_whole_and_in_order() {
     let (output, heard) = tokio::io::duplex(16);
     let mut client = connect(tokio::io::empty(), output, Role::Client);
