@@ -1,5 +1,6 @@
 //! The command line.
 
+mod budget;
 mod devices;
 mod nodes;
 
@@ -12,6 +13,7 @@ use hatchery_protocol::{AgentId, RuntimeKind};
 use hatchery_store::Head;
 use jiff::Timestamp;
 
+pub(crate) use self::budget::{BudgetLimit, budget_of};
 pub(crate) use self::devices::{DevicesCommand, PairArgs, TokenArgs};
 pub(crate) use self::nodes::{InvokeArgs, NodesCommand};
 
@@ -88,6 +90,22 @@ pub(crate) struct SpawnArgs {
     /// End it after this long: 90s, 15m, 2h, or seconds; 0 is never
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
+    /// End it when no slot falls free for this long
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) queue_timeout: Option<Duration>,
+    /// End it when it has not got to work after this long
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) start_timeout: Option<Duration>,
+    /// End it when it gives no sign of life for this long
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) idle_timeout: Option<Duration>,
+    /// What it and all below it may use up: tokens=N, cost=USD, wall=DURATION, descendants=N,
+    /// concurrency=N; may be given several times
+    #[arg(long, value_name = "PART=LIMIT")]
+    pub(crate) budget: Vec<BudgetLimit>,
+    /// Send its result to this address too, as a POST with a JSON body
+    #[arg(long, value_name = "URL")]
+    pub(crate) announce_to: Option<String>,
     /// A name for it
     #[arg(long, value_name = "NAME")]
     pub(crate) label: Option<String>,

@@ -17,6 +17,7 @@ use crate::gateway::Shared;
 use crate::methods::{
     absent, agents, approvals, chat, chatting, config, conversations, devices, gateway, health,
     logs, models, node_side, nodes, session_list, session_look, sessions, system, tasks, turns,
+    waiting,
 };
 use crate::outbox::Share;
 
@@ -310,6 +311,11 @@ async fn answer(
             return Ok(Answer::Raw(health::presence(shared, &authorize(caller)?)?));
         }
         Method::TaskSuggestionsList => absent::task_suggestions(&authorize(caller)?),
+        Method::SessionsYield => {
+            waiting::wait_for_results(shared, &authorize(caller)?, read(params)?).await?
+        }
+        Method::TasksDismiss => tasks::dismiss(shared, &authorize(caller)?, read(params)?)?,
+        Method::TasksRetry => tasks::retry(shared, &authorize(caller)?, read(params)?)?,
         Method::TasksList => tasks::list(shared, &authorize(caller)?, read(params)?).await?,
         Method::UpdateStatus => absent::updates(&authorize(caller)?),
     };

@@ -186,7 +186,8 @@ impl Gateway {
         let store = Store::open(state.path(), now_ms())?;
         let launcher = Launcher::new(options.program, &state);
         let hub = Arc::new(Hub::default());
-        let supervisor = Supervisor::new(store, settings, launcher, Arc::clone(&hub));
+        let stays = options.doors == Doors::All;
+        let supervisor = Supervisor::new(store, settings, launcher, Arc::clone(&hub), stays);
         supervisor.recover().await?;
         let place = state.path().to_owned();
         let pairing = PairingService::new(place, Arc::clone(&supervisor), Arc::clone(&hub));
@@ -291,6 +292,7 @@ impl Gateway {
             tracing::warn!("some connections did not read to the end");
         }
         supervisor.flush_audit().await;
+        supervisor.write_snapshot().await;
         if !self.tasks.is_empty()
             && let Err(error) = std::fs::remove_file(self.shared.state_directory.socket())
         {

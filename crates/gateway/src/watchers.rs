@@ -47,6 +47,11 @@ impl Watchers {
         self.connections.remove(&connection);
     }
 
+    /// Whether a connection is open and hears of what is new.
+    pub(crate) fn is_open(&self, connection: u64) -> bool {
+        matches!(self.connections.get(&connection), Some(Some(_)))
+    }
+
     /// How many connections are open.
     pub(crate) fn connection_count(&self) -> usize {
         self.connections.len()

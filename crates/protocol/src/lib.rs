@@ -36,5 +36,5 @@ pub use scope::{Role, Scope};
 pub use secret::{OptionalList, Secret};
 pub use session::{SessionId, SessionKind};
 pub use session_key::{InvalidSessionKey, MAX_SESSION_KEY, SessionKey};
-pub use spawn::{SpawnAccepted, SpawnParams, SpawnResult};
+pub use spawn::{SpawnAccepted, SpawnBudget, SpawnParams, SpawnResult};
 pub use task::{InvalidTask, Task};

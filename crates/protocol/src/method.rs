@@ -172,7 +172,10 @@ methods! {
     SystemPresence "system-presence" Read "Who is connected.";
     SystemInfo "system.info" Read "The machine the gateway runs on.";
     TaskSuggestionsList "taskSuggestions.list" Read "Suggested tasks; there are none.";
+    SessionsYield "sessions.yield" Write "Wait, as a run, for results of its sub-agents.";
+    TasksDismiss "tasks.dismiss" Write "Give up a result that could not be told on its route.";
     TasksList "tasks.list" Read "The runs of sub-agents, as tasks.";
+    TasksRetry "tasks.retry" Write "Tell a result again that could not be told on its route.";
     UpdateStatus "update.status" Admin "Whether there is a newer version; nobody looks for one.";
 }
 

@@ -70,6 +70,11 @@ pub enum Command {
         /// For so many, those included that are there already; for all where it is not said.
         wanted: Option<u32>,
     },
+    /// A run has waited for as long as it wanted to, and takes what there is.
+    StopWaiting {
+        /// The run.
+        run: RunId,
+    },
     /// A run waits for somebody's permission.
     AwaitApproval {
         /// The run.

@@ -29,6 +29,15 @@ pub(crate) fn yield_to_children(
     }])
 }
 
+/// A run takes what has come and goes on.
+pub(crate) fn stop_waiting(state: &State, run: &RunId) -> Vec<Event> {
+    let waits = |live: &&LiveRun| matches!(live.waiting, Some(Wait::Children { .. }));
+    let live = state.get(run).filter(waits);
+    live.map(|live| Event::RunResumed { run: run.clone(), results: live.unseen.clone() })
+        .into_iter()
+        .collect()
+}
+
 /// A run waits for somebody's permission.
 pub(crate) fn await_approval(state: &State, run: &RunId) -> Vec<Event> {
     let may_wait = |live: &&LiveRun| {

@@ -16,6 +16,7 @@ mod progress;
 mod project;
 mod read;
 mod replay;
+mod results;
 mod schema;
 mod snapshots;
 mod transcript;
@@ -31,6 +32,7 @@ pub use entry::{Afterwards, Entry};
 pub use list::{ListedSession, SessionPage, SessionQuery};
 pub use open::{OpenError, Store};
 pub use replay::{LastWords, Replay};
+pub use results::RunResult;
 pub use transcript::{KeyUse, Page, Said, StoredMessage, Transcript};
 pub use views::{
     HistoryItem, InterruptedRun, Lookup, ReadError, RunView, SessionFilter, SessionView,

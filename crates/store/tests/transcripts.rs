@@ -52,6 +52,10 @@ fn run(name: &str, session: &SessionId, asked: Option<Asked>) -> Run {
         accepted_at_ms: 10,
         conversation: asked.is_some().then(main),
         asked,
+        starter: None,
+        deadlines: hatchery_spawn::Deadlines::default(),
+        budget: hatchery_spawn::Budget::default(),
+        route: None,
     }
 }
 
@@ -69,6 +73,9 @@ fn finished(name: &str, text: &str) -> Event {
         output_bytes: text.len() as u64,
         ended_at_ms: 20,
         usage: None,
+        cost_micros: None,
+        last_step: None,
+        files_touched: Vec::new(),
     };
     Event::RunFinished { run: RunId::new(name.to_owned()), outcome }
 }
@@ -153,6 +160,7 @@ fn a_result_is_one_message_in_the_conversation_however_often_it_is_told() {
         run: RunId::new("c".into()),
         to: main(),
         in_conversation,
+        heard: false,
     };
     append(&store, 20, vec![finished("c", "found it"), announced(true)]);
     append(&store, 30, vec![announced(true)]);
@@ -168,8 +176,12 @@ fn a_result_is_one_message_in_the_conversation_however_often_it_is_told() {
 
     let other = run("d", &SessionId::new("sess_d".into()), None);
     append(&store, 40, vec![Event::RunAccepted { run: Box::new(other) }, finished("d", "quiet")]);
-    let quiet =
-        Event::RunAnnounced { run: RunId::new("d".into()), to: main(), in_conversation: false };
+    let quiet = Event::RunAnnounced {
+        run: RunId::new("d".into()),
+        to: main(),
+        in_conversation: false,
+        heard: false,
+    };
     append(&store, 50, vec![quiet]);
     assert_eq!(said(&store, ALL).len(), 1);
 }

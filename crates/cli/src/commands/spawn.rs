@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use hatchery_protocol::{
     EventFrame, Frame, Method, RunStatus, SpawnAccepted, SpawnParams, SpawnResult, Task, event,
@@ -11,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::background;
 use super::output::Output;
-use crate::args::{ListenArgs, SpawnArgs};
+use crate::args::{ListenArgs, SpawnArgs, budget_of};
 use crate::attach::{Attached, Purpose, attach, attach_to_running, host_told_to_end};
 use crate::client::outcome;
 use crate::environment;
@@ -71,18 +72,25 @@ fn params(args: &SpawnArgs) -> Result<SpawnParams, Failure> {
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let here = std::env::current_dir().map_err(Failure::system("finding this directory"))?;
     let cwd = args.cwd.as_ref().map(|cwd| readable("--cwd", &here.join(cwd).into_os_string()));
+    // Rounded up: less than a second is not for ever.
+    let seconds = |limit: Option<Duration>| {
+        limit.map(|limit| limit.as_secs().max(u64::from(!limit.is_zero())))
+    };
     Ok(SpawnParams {
-        task,
         agent_id: args.agent.clone(),
         runtime: Some(args.runtime),
         model: args.model.clone(),
         cwd: cwd.transpose()?,
         caller_cwd: here.to_str().map(str::to_owned),
-        run_timeout_seconds: args
-            .timeout
-            .map(|limit| limit.as_secs().max(u64::from(!limit.is_zero()))),
+        run_timeout_seconds: seconds(args.timeout),
+        queue_timeout_seconds: seconds(args.queue_timeout),
+        start_timeout_seconds: seconds(args.start_timeout),
+        idle_timeout_seconds: seconds(args.idle_timeout),
+        budget: budget_of(&args.budget),
+        announce_to: args.announce_to.clone(),
         label: args.label.clone(),
         stream: !args.detach,
+        ..SpawnParams::new(task)
     })
 }
 

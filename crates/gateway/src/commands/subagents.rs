@@ -28,15 +28,11 @@ impl Said<'_> {
             words.agent.as_ref().and_then(|agent| policy.agents.get(agent)?.harness.as_ref());
         let runtime = if harness.is_some() { RuntimeKind::Acp } else { RuntimeKind::Local };
         let params = SpawnParams {
-            task,
             agent_id: words.agent,
             runtime: Some(runtime),
             model: words.model,
-            cwd: None,
-            caller_cwd: None,
-            run_timeout_seconds: None,
             label: words.label,
-            stream: false,
+            ..SpawnParams::new(task)
         };
         let directories =
             Directories { cwd: None, caller_cwd: conversation::workspace(self.shared)? };

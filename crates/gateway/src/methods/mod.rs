@@ -24,6 +24,7 @@ pub(crate) mod sessions;
 pub(crate) mod system;
 pub(crate) mod tasks;
 pub(crate) mod turns;
+pub(crate) mod waiting;
 
 use hatchery_access::{Caller, Refusal, Remedy};
 

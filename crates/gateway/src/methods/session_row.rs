@@ -243,7 +243,7 @@ impl<'a> RowRun<'a> {
 pub(crate) fn wire_status(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Accepted => "queued",
-        RunStatus::Starting | RunStatus::Running => "running",
+        RunStatus::Starting | RunStatus::Running | RunStatus::Waiting => "running",
         RunStatus::Ok => "done",
         RunStatus::Failed | RunStatus::Interrupted => "failed",
         RunStatus::TimedOut => "timeout",

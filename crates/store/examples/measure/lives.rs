@@ -37,6 +37,10 @@ fn run(number: u64) -> Run {
         accepted_at_ms: number,
         conversation: None,
         asked: None,
+        starter: None,
+        deadlines: hatchery_spawn::Deadlines::default(),
+        budget: hatchery_spawn::Budget::default(),
+        route: None,
     }
 }
 
@@ -65,9 +69,16 @@ pub(crate) fn finished(number: u64) -> Vec<Entry> {
         output_bytes: 24,
         ended_at_ms: number,
         usage: None,
+        cost_micros: None,
+        last_step: None,
+        files_touched: Vec::new(),
     };
-    let announced =
-        Event::RunAnnounced { run: run.clone(), to: SessionId::main(), in_conversation: false };
+    let announced = Event::RunAnnounced {
+        run: run.clone(),
+        to: SessionId::main(),
+        in_conversation: false,
+        heard: false,
+    };
     vec![Entry::Event(Event::RunFinished { run, outcome }), Entry::Event(announced)]
 }
 

@@ -40,6 +40,10 @@ pub(crate) fn run(name: &str, parent: Option<&str>) -> Run {
         accepted_at_ms: 10,
         conversation: None,
         asked: None,
+        starter: None,
+        deadlines: hatchery_spawn::Deadlines::default(),
+        budget: hatchery_spawn::Budget::default(),
+        route: None,
     }
 }
 
@@ -65,6 +69,9 @@ pub(crate) fn outcome(status: RunStatus) -> Outcome {
         output_bytes: 4,
         ended_at_ms: 20,
         usage: None,
+        cost_micros: None,
+        last_step: None,
+        files_touched: Vec::new(),
     }
 }
 
@@ -76,6 +83,7 @@ pub(crate) fn finished(name: &str, to: &str) -> Vec<Entry> {
             run,
             to: SessionId::new(to.to_owned()),
             in_conversation: false,
+            heard: false,
         }),
     ]
 }
