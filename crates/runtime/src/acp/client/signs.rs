@@ -75,22 +75,26 @@ impl Signs {
     fn step(&mut self, call: &Value) -> Option<String> {
         let text = |field: &str| call.get(field).and_then(Value::as_str);
         let id = text("toolCallId").filter(|id| id.len() <= CALL_ID);
-        if matches!(text("status"), Some("completed" | "failed")) {
-            self.calls.remove(id?);
-            return None;
-        }
         let before = id.and_then(|id| self.calls.get(id)).cloned().unwrap_or_default();
         let beginning = |text: &str| text.chars().take(REMEMBERED).collect::<String>();
         let kind = text("kind").map(beginning).or(before.kind);
         let title = text("title").map(beginning).or(before.title);
-        let step = Progress::step(kind.as_deref().unwrap_or("other"), title.as_deref()?);
+        let kind_or_other = kind.as_deref().unwrap_or("other");
+        let step = title.as_deref().and_then(|title| Progress::step(kind_or_other, title));
         let is_new = step != before.step;
-        if let Some(id) = id
-            && (self.calls.len() < CALLS || self.calls.contains_key(id))
-        {
-            self.calls.insert(id.to_owned(), Call { kind, title, step: step.clone() });
+        let Some(id) = id else { return step };
+        if matches!(text("status"), Some("completed" | "failed")) {
+            self.calls.remove(id);
+        } else if kind.is_some() || title.is_some() {
+            self.remember(id, Call { kind, title, step: step.clone() });
         }
         step.filter(|_| is_new)
+    }
+
+    fn remember(&mut self, id: &str, call: Call) {
+        if self.calls.len() < CALLS || self.calls.contains_key(id) {
+            self.calls.insert(id.to_owned(), call);
+        }
     }
 
     /// The files a call is about that were not told before.
@@ -152,15 +156,23 @@ mod tests {
                 step("execute: npm run all"),
             ),
             (call("tool_call_update", json!({ "kind": "read" })), step("read: npm run all")),
-            (
-                call("tool_call_update", json!({ "status": "completed", "title": "Done!" })),
-                Progress::Alive,
-            ),
+            (call("tool_call_update", json!({ "status": "completed" })), Progress::Alive),
             // Its name is forgotten with its end.
             (call("tool_call_update", json!({ "status": "in_progress" })), Progress::Alive),
         ] {
             assert_eq!(signs.of_update(&update), [told], "{update}");
         }
+        assert!(signs.calls.is_empty());
+    }
+
+    #[test]
+    fn a_call_that_gets_its_proper_name_with_its_end_is_told_by_it() {
+        let mut signs = Signs::default();
+        let begun = call("tool_call", json!({ "kind": "read", "title": "read" }));
+        assert_eq!(signs.of_update(&begun), [step("read: read")]);
+        let ended = call("tool_call_update", json!({ "status": "completed", "title": "a.txt" }));
+        assert_eq!(signs.of_update(&ended), [step("read: a.txt")]);
+        assert!(signs.calls.is_empty());
     }
 
     #[test]
