@@ -11,6 +11,7 @@
 mod adoption;
 mod ancestry;
 mod command;
+mod containment;
 mod control;
 mod descriptor;
 mod ending;
@@ -26,6 +27,7 @@ mod tree;
 pub use adoption::adopt_orphans;
 pub use ancestry::{Ancestry, keeper_above};
 pub use command::{CommandSpec, KeeperCommand, Network, StartError, Stdin};
+pub use containment::{Containment, Hold};
 pub use descriptor::{Share, inherited_descriptor};
 pub use ending::{Ending, StartFailure};
 pub use identity::ProcessIdentity;

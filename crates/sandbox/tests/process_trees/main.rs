@@ -4,6 +4,8 @@
 //! under it (see `parts`), otherwise it runs the tests. Hence no standard test harness.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod containment;
+mod cost;
 mod endings;
 mod family;
 mod inheritance;
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
     // Every test starts a handful of processes; more at once only makes a small machine slow.
     arguments.test_threads.get_or_insert(4);
     let trials = [
+        containment::all(),
+        cost::all(),
         endings::all(),
         family::all(),
         inheritance::all(),
