@@ -4,6 +4,7 @@
 //! starts one program, adopts every orphan below it and does not end before all of them have.
 //! The gateway holds a [`Tree`], its end of the keeper's control socket. That socket is the
 //! lifeline: when the gateway drops it, or dies, the keeper kills the tree.
+//! Where the kernel allows it, a tree is a PID namespace of its own, which dies with its keeper.
 //!
 //! This crate knows processes and descriptors. It never knows runs, agents or tickets' content,
 //! and decides nothing about who may start what.

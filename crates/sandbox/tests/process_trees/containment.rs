@@ -12,7 +12,7 @@ use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdout};
 
 use crate::support::{self, Lines, finish, run, sh, start};
@@ -23,6 +23,8 @@ pub(crate) fn all() -> Vec<Trial> {
         containment::a_keeper_and_a_gateway_killed_together_leave_nobody_in_a_namespace,
         containment::a_keeper_killed_alone_leaves_nobody_in_a_namespace,
         containment::in_a_namespace_numbers_agree_with_proc,
+        containment::a_namespace_fits_into_a_namespace,
+        containment::where_proc_cannot_show_a_namespace_the_keeper_holds,
         containment::nobody_in_a_namespace_can_kill_its_init,
         containment::without_a_namespace_the_keeper_holds,
         containment::an_ordinary_user_with_network_stays_in_the_users_namespace,
@@ -94,6 +96,15 @@ impl Row {
 struct Gateway {
     child: Child,
     stdout: ChildStdout,
+}
+
+impl Gateway {
+    /// All it still says, once it has ended.
+    async fn last_words(mut self) -> String {
+        let said = support::read_all(&mut self.stdout).await;
+        self.child.wait().await.unwrap();
+        said
+    }
 }
 
 /// Three generations of every sort. Each of the named ones says a line.
@@ -181,8 +192,7 @@ pub(crate) async fn a_stopped_tree_is_gone_and_writes_no_more() {
         let (mut gateway, keeper) = everybody(&row, &script).await;
         until("something is written", || size(&diary) > 0).await;
         gateway.child.stdin.take().unwrap().write_all(b"stop\n").await.unwrap();
-        let mut said = String::new();
-        gateway.stdout.read_to_string(&mut said).await.unwrap();
+        let said = support::read_all(&mut gateway.stdout).await;
         let left = at_work(&script);
         let written = size(&diary);
 
@@ -218,14 +228,12 @@ pub(crate) async fn a_keeper_and_a_gateway_killed_together_leave_nobody_in_a_nam
 pub(crate) async fn a_keeper_killed_alone_leaves_nobody_in_a_namespace() {
     for row in table().iter().filter(|row| row.namespace && row.can_have_namespace()) {
         let (_directory, script) = workspace();
-        let (mut gateway, keeper) = everybody(row, &script).await;
+        let (gateway, keeper) = everybody(row, &script).await;
         kill(Pid::from_raw(keeper.pid), Signal::SIGKILL).unwrap();
         // Its last word comes when all are gone; it adopts nobody, like an agent.
-        let mut said = String::new();
-        gateway.stdout.read_to_string(&mut said).await.unwrap();
+        let said = gateway.last_words().await;
         assert_eq!(at_work(&script), Vec::<String>::new(), "{}", row.says());
         assert!(said.contains("KeeperLost Some(Namespace"), "{said}");
-        gateway.child.wait().await.unwrap();
     }
 }
 
@@ -233,10 +241,7 @@ pub(crate) async fn a_keeper_killed_alone_leaves_nobody_in_a_namespace() {
 async fn said_in_namespaces(script: &str) -> Vec<(Row, String)> {
     let mut answers = Vec::new();
     for row in table().into_iter().filter(|row| row.namespace && row.can_have_namespace()) {
-        let mut gateway = row.gateway(&["/bin/sh", "-c", script]);
-        let mut said = String::new();
-        gateway.stdout.read_to_string(&mut said).await.unwrap();
-        gateway.child.wait().await.unwrap();
+        let said = row.gateway(&["/bin/sh", "-c", script]).last_words().await;
         answers.push((row, said));
     }
     answers
@@ -258,6 +263,42 @@ pub(crate) async fn in_a_namespace_numbers_agree_with_proc() {
             [&["2", "1"], &["1", "2"], &["1", "hatchery-init"], &["2", "sh"]];
         assert_eq!(lines, expected, "{}", row.says());
     }
+}
+
+/// An agent in one starts its commands in more.
+pub(crate) async fn a_namespace_fits_into_a_namespace() {
+    for row in table().iter().filter(|row| row.namespace && row.can_have_namespace()) {
+        let mut words = vec!["/proc/self/exe", "gateway"];
+        words.extend(row.words);
+        words.extend(["/bin/sh", "-c", "cd /proc; echo [0-9]*"]);
+        let said = row.gateway(&words).last_words().await;
+        let lines: Vec<&str> = said.lines().skip(2).collect();
+        let [numbers, inner, outer] = lines[..] else { panic!("{said}") };
+        assert_eq!(numbers, "1 2", "{}", row.says());
+        for held in [inner, outer] {
+            assert!(held.starts_with("Exited(0) Some(Namespace"), "{}: {said}", row.says());
+        }
+    }
+}
+
+/// Numbers that mean one thing to the kernel and another to `/proc` would be worse than none.
+pub(crate) async fn where_proc_cannot_show_a_namespace_the_keeper_holds() {
+    if !geteuid().is_root() {
+        return;
+    }
+    // The kernel shows nobody a fresh `/proc` who has seen only parts of one.
+    let covered =
+        "mount -t tmpfs none /proc/irq && exec setpriv --reuid 65534 --clear-groups \"$@\"";
+    let (directory, _) = workspace();
+    let binary = directory.path().join("gateway");
+    std::fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+    let mut unshare = tokio::process::Command::new("unshare");
+    unshare.args(["--mount", "sh", "-c", covered, "sh"]).arg(binary);
+    unshare.args(["gateway", "--namespace", "/bin/sh", "-c", "exit 3"]);
+    let mut child = unshare.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let stdout = child.stdout.take().unwrap();
+    let said = Gateway { child, stdout }.last_words().await;
+    assert!(said.ends_with("\nExited(3) Some(Keeper)\n"), "{said}");
 }
 
 pub(crate) async fn nobody_in_a_namespace_can_kill_its_init() {
@@ -292,12 +333,9 @@ pub(crate) async fn without_a_namespace_the_keeper_holds() {
 /// A user namespace would take from set-user-ID programs what they are there for.
 pub(crate) async fn an_ordinary_user_with_network_stays_in_the_users_namespace() {
     let row = Row { user: geteuid().is_root().then_some(NOBODY), words: &[], namespace: false };
-    let mut gateway = row.gateway(&["/usr/bin/readlink", "/proc/self/ns/user"]);
-    let mut said = String::new();
-    gateway.stdout.read_to_string(&mut said).await.unwrap();
+    let said = row.gateway(&["/usr/bin/readlink", "/proc/self/ns/user"]).last_words().await;
     let ours = std::fs::read_link("/proc/self/ns/user").unwrap();
     assert_eq!(lines_of_the_program(&said), [ours.to_str().unwrap()]);
-    gateway.child.wait().await.unwrap();
 }
 
 pub(crate) async fn a_tree_asked_before_it_runs_ends() {

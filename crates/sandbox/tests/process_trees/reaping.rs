@@ -99,8 +99,7 @@ fn records_of_earlier_ones(process: &ProcessIdentity) -> [ProcessIdentity; 3] {
 pub(crate) async fn who_has_the_number_of_a_keeper_now_is_left_alone_with_all_below_it() {
     // No keeper and no tree: anybody's shell, with something it has started.
     let mut shell = tokio::process::Command::new("sh")
-        .args(["-c", &format!("{NS}sh -c 'echo $$ $NS; cat; :' & wait $!; cat")])
-        .stdin(Stdio::piped())
+        .args(["-c", &format!("{NS}sh -c 'echo $$ $NS; exec sleep 1000' & wait")])
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -113,7 +112,8 @@ pub(crate) async fn who_has_the_number_of_a_keeper_now_is_left_alone_with_all_be
         assert_eq!(report, [Reaped { keeper: record, outcome: ReapOutcome::AlreadyGone }]);
         assert!(innocent.is_running() && below[0].is_running());
     }
-    shell.kill().await.unwrap();
+    kill(Pid::from_raw(below[0].pid), Signal::SIGKILL).unwrap();
+    shell.wait().await.unwrap();
 }
 
 pub(crate) async fn whoever_reaps_does_not_reap_itself() {
