@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use crate::support::{Lines, NS, STUBBORN, STUBBORN_COUNT, keeper_of, part, sh, spec, start};
 
 pub(crate) fn all() -> Vec<Trial> {
-    crate::trials![
+    crate::trials_either_way![
         family::everybody_in_a_tree_is_under_its_keeper,
         family::the_nearest_keeper_counts,
     ]

@@ -31,6 +31,22 @@ macro_rules! trials {
 }
 use trials;
 
+/// The same, each also with trees that are held by their keeper alone.
+macro_rules! trials_either_way {
+    ($($module:ident :: $name:ident),* $(,)?) => {{
+        let mut trials = $crate::trials![$($module::$name),*];
+        $(trials.push(libtest_mimic::Trial::test(
+            concat!(stringify!($name), "_without_a_namespace"),
+            || {
+                $crate::support::block_on_keepers($crate::$module::$name());
+                Ok(())
+            },
+        ));)*
+        trials
+    }};
+}
+use trials_either_way;
+
 fn main() -> ExitCode {
     if let Some(code) = parts::play() {
         return code;

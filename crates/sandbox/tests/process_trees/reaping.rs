@@ -14,7 +14,7 @@ use crate::support::{
 };
 
 pub(crate) fn all() -> Vec<Trial> {
-    crate::trials![
+    crate::trials_either_way![
         reaping::a_tree_dies_with_its_gateway,
         reaping::a_keeper_without_gateway_is_reaped_even_if_suspended,
         reaping::a_keeper_that_listens_is_stopped_in_peace,
@@ -30,7 +30,8 @@ const NO_PATIENCE: Duration = Duration::from_millis(20);
 
 /// Another gateway with a stubborn tree: its process, the keeper, everyone under it.
 async fn other_gateway() -> (Child, ProcessIdentity, Vec<ProcessIdentity>) {
-    let words = part(&["gateway", "/bin/sh", "-c", STUBBORN]);
+    let held = support::containment_word();
+    let words = part(&[&["gateway"], held, &["/bin/sh", "-c", STUBBORN]].concat());
     let mut gateway = tokio::process::Command::new(&words[0])
         .args(&words[1..])
         .stdout(Stdio::piped())

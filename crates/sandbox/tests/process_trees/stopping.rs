@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 pub(crate) fn all() -> Vec<Trial> {
-    crate::trials![
+    crate::trials_either_way![
         stopping::nobody_outlives_a_stop,
         stopping::nobody_outlives_the_lifeline,
         stopping::nobody_outlives_the_program,

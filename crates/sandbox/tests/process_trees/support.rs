@@ -1,5 +1,6 @@
 //! Starting trees and reading what they say.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::future::Future;
 use std::os::fd::AsFd;
@@ -13,8 +14,31 @@ use rustix::process::{PidfdFlags, pidfd_open};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::ChildStdout;
 
+thread_local! {
+    static CONTAINMENT: Cell<Containment> = const { Cell::new(Containment::Auto) };
+}
+
+/// The word that makes a gateway hold its trees as this test does.
+pub(crate) fn containment_word() -> &'static [&'static str] {
+    match CONTAINMENT.get() {
+        Containment::NoNamespace => &["--no-namespace"],
+        Containment::Auto | Containment::Namespace => &[],
+    }
+}
+
 /// Runs one test. The limit is there to fail rather than hang; nothing is expected to take long.
 pub(crate) fn block_on(test: impl Future<Output = ()>) {
+    block_on_with(Containment::Auto, test);
+}
+
+/// The same, with its trees held by their keepers alone.
+pub(crate) fn block_on_keepers(test: impl Future<Output = ()>) {
+    block_on_with(Containment::NoNamespace, test);
+}
+
+fn block_on_with(containment: Containment, test: impl Future<Output = ()>) {
+    // One thread runs all of a test, and many a test after it.
+    CONTAINMENT.set(containment);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         tokio::time::timeout(Duration::from_secs(60), test).await.expect("the test hangs");
@@ -39,7 +63,7 @@ pub(crate) fn spec(argv: Vec<OsString>) -> CommandSpec {
         stdin: Stdin::Null,
         ticket: None,
         network: Network::Host,
-        containment: Containment::Auto,
+        containment: CONTAINMENT.get(),
     }
 }
 
