@@ -118,7 +118,11 @@ async fn stop() -> Result<Option<i32>, Failure> {
         ask_to_stop().await?;
     }
     let state = environment::state_directory()?;
-    let Some(holder) = holder(&state)? else { return Ok(None) };
+    let Some(holder) = holder(&state)? else {
+        // One whose process cannot be seen from here may still have a door, and say why not.
+        ask_to_stop().await?;
+        return Ok(None);
+    };
     let pid = holder.process.pid;
     let asked = match ask_to_stop().await {
         Ok(asked) => asked,
