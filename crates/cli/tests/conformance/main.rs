@@ -26,6 +26,7 @@ mod looking;
 mod model_server;
 mod models;
 mod nodes;
+mod reattach;
 mod runtimes;
 mod spawn;
 mod spawn_matrix;

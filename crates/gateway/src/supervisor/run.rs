@@ -73,6 +73,9 @@ impl Supervisor {
             Ok(RunEnd::Failed(failure)) => (None, Some(failure.to_string())),
             Err(failure) => (None, Some(failure)),
         };
+        if let Some(seq) = said.count_beyond_kept() {
+            self.count_pieces(&run.id, seq);
+        }
         let (tail, output_bytes) = said.last_words();
         let ending = Ending { exit_code, failure, tail, output_bytes, usage };
         if let Err(refusal) = self.command(&Command::Ended { run: run.id, ending }) {
