@@ -326,12 +326,13 @@ impl Arguments {
             | Command::Audit(AuditCommand::List { json, .. } | AuditCommand::Verify { json, .. }) => {
                 *json
             }
-            Command::Audit(AuditCommand::Export { .. })
-            | Command::Sessions(SessionsCommand::Export { .. }) => true,
+            Command::Audit(AuditCommand::Export { .. }) => true,
             Command::Devices(command) => command.wants_json(),
             Command::Nodes(command) => command.wants_json(),
             Command::Pair(args) => args.json,
-            Command::Gateway(GatewayCommand::Run { .. } | GatewayCommand::Logs { .. })
+            // A failure is no line of an export.
+            Command::Sessions(SessionsCommand::Export { .. })
+            | Command::Gateway(GatewayCommand::Run { .. } | GatewayCommand::Logs { .. })
             | Command::Agent
             | Command::Completions { .. } => false,
         }

@@ -478,7 +478,7 @@ fn with_pulse(home: &Home, pulse: &str) -> (Child, u16) {
 fn a_client_that_answers_pings_is_kept_through_a_long_silence_and_one_that_does_not_is_let_go() {
     let home =
         Home::with_config("", &format!("{{ gateway: {{ auth: {{ token: '{SECRET}' }} }} }}"));
-    let (mut gateway, port) = with_pulse(&home, "100ms");
+    let (mut gateway, port) = with_pulse(&home, "500ms");
     let session = begin(&home, COUNTING);
     let mut watching = as_device(port);
     watching.watch(&session, 0);
@@ -491,7 +491,7 @@ fn a_client_that_answers_pings_is_kept_through_a_long_silence_and_one_that_does_
         let piece = watching.piece();
         (piece, watching)
     });
-    for _ in 0..3 {
+    for _ in 0..2 {
         assert_eq!(mute.closing(), (4000, "no sign of life".to_owned()));
         let (again, hello) = crate::device::Device::new(2).connect(
             port,
