@@ -130,7 +130,7 @@ impl<'a> Follow<'a> {
     }
 
     /// Shows what the run says until it is over.
-    pub(super) async fn to_the_end(mut self) -> Result<Followed, Failure> {
+    pub(super) async fn until_over(mut self) -> Result<Followed, Failure> {
         let is_ours = self.whose != Whose::Anybodys;
         loop {
             let frame = tokio::select! {

@@ -189,7 +189,7 @@ async fn follow(args: AttachArgs) -> Result<ExitCode, Failure> {
     let method = Method::SessionsWatch;
     let followed = async {
         let asked = Follow::ask(&mut attached, method, &params, Whose::Anybodys, view).await?;
-        asked.after(args.after).to_the_end().await
+        asked.after(args.after).until_over().await
     };
     let followed = followed.await;
     attached.release(true).await;

@@ -45,7 +45,7 @@ async fn follow(
 ) -> Result<Followed, Failure> {
     let agent_is_named = args.agent.is_some();
     let whose = Whose::Ours { task: params.task.clone(), agent_is_named };
-    Follow::ask(attached, Method::SessionsSpawn, params, whose, view).await?.to_the_end().await
+    Follow::ask(attached, Method::SessionsSpawn, params, whose, view).await?.until_over().await
 }
 
 fn params(args: &SpawnArgs) -> Result<SpawnParams, Failure> {

@@ -90,11 +90,15 @@ impl Replay {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use hatchery_protocol::{OutputGap, OutputStream, RunStatus};
+    use std::future::poll_fn;
+    use std::task::Poll;
+
+    use hatchery_protocol::{OutputGap, OutputStream, RunId, RunStatus, SessionId};
     use hatchery_spawn::{Ending, Outcome, StopReason};
     use hatchery_store::{KEPT_OUTPUT_BYTES, StoredOutput};
 
-    use super::{Replay, Told};
+    use super::{Replay, Told, WINDOW_BYTES};
+    use crate::outbox::Outbox;
     use crate::watchers::Progress;
 
     const KEPT: usize = KEPT_OUTPUT_BYTES as usize;
@@ -136,6 +140,23 @@ mod tests {
         assert_eq!((seqs(&replay), replay.kept_bytes, replay.gap), (vec![2, 3], 30, None));
         let replay = Replay::of(pieces(&[(1, 10)]), 7, told);
         assert_eq!((seqs(&replay), replay.gap), (vec![], None));
+    }
+
+    #[tokio::test]
+    async fn what_is_shown_again_is_put_at_the_pace_at_which_it_is_taken() {
+        let told = Told::so_far(Progress { seq: 3, bytes: 0 });
+        let half = WINDOW_BYTES / 2;
+        let replay = Replay::of(pieces(&[(1, half), (2, half), (3, 1)]), 0, told);
+        let (outbox, mut waiting) = Outbox::new();
+        let (run, session) = (RunId::new("r".to_owned()), SessionId::main());
+        let mut putting = Box::pin(replay.put(&outbox, &run, &session));
+        assert!(poll_fn(|cx| Poll::Ready(putting.as_mut().poll(cx))).await.is_pending());
+        let first = waiting.queue.try_recv().unwrap();
+        let _second = waiting.queue.try_recv().unwrap();
+        assert!(waiting.queue.try_recv().is_err(), "the window is full");
+        drop(first);
+        putting.await;
+        assert!(waiting.queue.try_recv().is_ok());
     }
 
     #[test]
