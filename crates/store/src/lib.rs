@@ -10,6 +10,7 @@ mod conversations;
 mod counts;
 mod devices;
 mod entry;
+mod kept;
 mod list;
 mod open;
 mod progress;

@@ -1,15 +1,18 @@
-//! `hatchery sessions list | show | history | kill`.
+//! `hatchery sessions list | show | history | attach | kill | delete`.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hatchery_protocol::Method;
+use hatchery_protocol::{Method, WatchParams};
 use serde_json::{Map, Value, json};
 
+use super::export;
+use super::follow::{Follow, Followed, Signals, Whose, exit_code};
+use super::output::Output;
 use super::tree::in_tree_order;
-use crate::args::{SessionArgs, SessionsCommand};
+use crate::args::{AttachArgs, SessionArgs, SessionsCommand};
 use crate::attach::{Purpose, attach};
 use crate::exit;
 use crate::failure::Failure;
@@ -20,13 +23,16 @@ pub(crate) async fn run(command: SessionsCommand) -> Result<ExitCode, Failure> {
         SessionsCommand::List { tree, limit, json } => list(tree, limit, json).await,
         SessionsCommand::Show(args) => show(args).await,
         SessionsCommand::History(args) => history(args).await,
+        SessionsCommand::Attach(args) => follow(args).await,
         SessionsCommand::Kill(args) => kill(args).await,
+        SessionsCommand::Delete(args) => delete(args).await,
+        SessionsCommand::Export { session, output } => export::run(session, output).await,
         // It has a file of its own.
         SessionsCommand::Spawn(_) => Ok(exit::FAILED),
     }
 }
 
-async fn ask(method: Method, params: Value) -> Result<Value, Failure> {
+pub(super) async fn ask(method: Method, params: Value) -> Result<Value, Failure> {
     let mut attached = attach(Purpose::Look).await?;
     let answer = attached.client.call(method, &params).await;
     attached.release(true).await;
@@ -174,6 +180,45 @@ fn ending(outcome: &Value) -> String {
         Some(error) => format!("{status}: {error}"),
         None => status,
     }
+}
+
+async fn follow(args: AttachArgs) -> Result<ExitCode, Failure> {
+    let params = WatchParams { session: args.session, after_seq: args.after };
+    let view = (Output::default(), args.json, Signals::new()?);
+    let mut attached = attach(Purpose::Look).await?;
+    let method = Method::SessionsWatch;
+    let followed = async {
+        let asked = Follow::ask(&mut attached, method, &params, Whose::Anybodys, view).await?;
+        asked.after(args.after).until_over().await
+    };
+    let followed = followed.await;
+    attached.release(true).await;
+    match followed? {
+        Followed::Ended(result) => Ok(exit_code(&result)),
+        Followed::Left => Ok(ExitCode::from(130)),
+        Followed::OutputClosed => Err(Failure::OutputClosed),
+    }
+}
+
+async fn delete(args: SessionArgs) -> Result<ExitCode, Failure> {
+    let mut attached = attach(Purpose::Look).await?;
+    let answer = async {
+        // What is deleted is named in full: a beginning is looked up first.
+        let session = json!({"session": args.session});
+        let session = attached.client.call(Method::SessionsShow, &session).await?;
+        let key = json!({"key": session["key"]});
+        let answer = attached.client.call(Method::SessionsDelete, &key).await?;
+        Ok::<_, Failure>((render::text(&session, "/sessionId"), answer))
+    };
+    let answer = answer.await;
+    attached.release(true).await;
+    let (session, answer) = answer?;
+    if args.json {
+        render::json(&answer);
+    } else {
+        render::line(&format!("Deleted {session}"));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn kill(args: SessionArgs) -> Result<ExitCode, Failure> {

@@ -19,6 +19,7 @@ mod spawning;
 mod spending;
 mod turns;
 mod waiting;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -45,6 +46,7 @@ use crate::watchers::Watchers;
 use keys::MessageKeys;
 
 pub(crate) use turns::{Message, Taken};
+pub(crate) use watching::Joined;
 
 pub(crate) use audit::Guest;
 
@@ -258,7 +260,8 @@ impl Supervisor {
             tracing::error!("{error}");
             core.journal_error = Some(error.clone());
             let Core { watchers, tasks, .. } = &mut *core;
-            watchers.keep_only(|run| tasks.contains_key(run));
+            let lost = unavailable("JOURNAL_UNAVAILABLE", error).into();
+            watchers.keep_only(|run| tasks.contains_key(run), &lost);
             for tasks in core.tasks.values() {
                 tasks.cancel.cancel();
             }

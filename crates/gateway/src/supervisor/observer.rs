@@ -46,6 +46,8 @@ pub(super) struct Said(Arc<Mutex<Memory>>);
 #[derive(Debug, Default)]
 struct Memory {
     pieces: u64,
+    /// The last piece of which something is kept.
+    kept: u64,
     bytes: u64,
     tail: VecDeque<u8>,
 }
@@ -153,6 +155,7 @@ impl Said {
     pub(super) fn before(words: &LastWords) -> Self {
         Self(Arc::new(Mutex::new(Memory {
             pieces: words.last_seq,
+            kept: words.last_seq,
             bytes: words.output_bytes,
             tail: words.tail.bytes().collect(),
         })))
@@ -163,12 +166,21 @@ impl Said {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = memory.bytes;
         memory.pieces += 1;
+        if before < KEPT_OUTPUT_BYTES {
+            memory.kept = memory.pieces;
+        }
         memory.bytes += bytes.len() as u64;
         let newest = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
         let too_many = (memory.tail.len() + newest.len()).saturating_sub(TAIL_BYTES);
         memory.tail.drain(..too_many);
         memory.tail.extend(newest);
         (memory.pieces, before)
+    }
+
+    /// The last piece, where nothing of it is kept: what says later how many pieces there were.
+    pub(super) fn count_beyond_kept(&self) -> Option<u64> {
+        let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (memory.pieces > memory.kept).then_some(memory.pieces)
     }
 
     /// The last of what was said as text, and how many bytes were said altogether.

@@ -89,6 +89,9 @@ impl Supervisor {
         let Doing { last_step, files_touched, spent } = doings.so_far();
         let usage = usage.or(spent.tokens);
         self.settle_up(&run, usage, spent);
+        if let Some(seq) = said.count_beyond_kept() {
+            self.count_pieces(&run.id, seq);
+        }
         let (tail, output_bytes) = said.last_words();
         let ending = Ending {
             exit_code,
