@@ -8,6 +8,7 @@ use hatchery_access::Caller;
 use hatchery_protocol::{RunId, SessionId};
 
 use crate::notice::{NOTICE_KEPT_MS, next_attempt};
+use crate::spending::settle_all;
 use crate::{Event, LiveRun, Notice, Outcome, SpawnRefusal, State};
 
 /// Where a result goes.
@@ -36,7 +37,8 @@ pub(crate) fn finish(
     now_ms: u64,
 ) -> Vec<Event> {
     let run = &live.run.id;
-    let mut events = vec![Event::RunFinished { run: run.clone(), outcome }];
+    let mut events: Vec<Event> = settle_all(live).collect();
+    events.push(Event::RunFinished { run: run.clone(), outcome });
     let in_conversation = to.is_conversation;
     if !live.run.is_turn() {
         let to = to.session.clone();
@@ -97,6 +99,7 @@ pub(crate) fn retry(
     let notice = Notice {
         attempts: 0,
         due_at_ms: now_ms,
+        since_ms: now_ms,
         blocked: None,
         ..open_notice(state, caller, run)?.clone()
     };

@@ -10,7 +10,7 @@ use crate::bug::Bug;
 use crate::invariant::Held;
 use crate::life::Reply;
 use crate::random::Random;
-use crate::temper::{CHAT, SHELL};
+use crate::temper::{CHAT, Habit, SHELL};
 use crate::world::World;
 
 /// One agent.
@@ -93,17 +93,17 @@ impl World {
             return self.agent_starts(run);
         }
         life.alive(run, self.now);
-        match self.random.below(13) {
-            0..3 => self.agent_pays(run),
-            3 => self.agent_settles(run),
-            4..8 => self.agent_spawns(run),
-            8 => {
+        match self.random.pick(&self.temper.habits) {
+            Habit::Pays => self.agent_pays(run),
+            Habit::Settles => self.agent_settles(run),
+            Habit::Spawns => self.agent_spawns(run),
+            Habit::Yields => {
                 let wanted = self.random.maybe(50, 3).map(|wanted| wanted as u32);
                 self.agent_waits(run, &Command::Yield { run: run.clone(), wanted })
             }
-            9 => self.agent_waits(run, &Command::AwaitApproval { run: run.clone() }),
-            10 => Ok(()),
-            _ => {
+            Habit::Asks => self.agent_waits(run, &Command::AwaitApproval { run: run.clone() }),
+            Habit::Speaks => Ok(()),
+            Habit::Ends => {
                 let ending = match self.random.below(4) {
                     0 => Ending { failure: Some("it failed".to_owned()), ..Ending::default() },
                     1 => Ending::default(),
@@ -167,14 +167,18 @@ impl World {
             return Ok(());
         }
         let agent = life.agents.get_mut(run).unwrap();
-        let call = agent.next_call;
-        agent.next_call += 1;
+        // A number is used again once the call before is out and given up.
+        let last = agent.next_call.saturating_sub(1);
+        let gives_up = agent.calls.get(&last).is_some_and(|call| call.is_under_way);
+        let call = if gives_up && self.random.chance(20) { last } else { agent.next_call };
+        agent.next_call = agent.next_call.max(call + 1);
         // Now and then more is taken than was set aside.
         let takes = Spend {
             tokens: if self.random.chance(10) { a + 5 } else { self.random.below(a + 1) },
             cost_micros: self.random.below(b + 1),
         };
-        agent.calls.insert(call, Call { set_aside: spend, takes, is_under_way: false });
+        let new = Call { set_aside: spend, takes, is_under_way: false };
+        let given_up = agent.calls.insert(call, new);
         let early = self.bug == Some(Bug::BudgetCheckedLate);
         if early {
             self.begin_call(run, call)?;
@@ -184,7 +188,9 @@ impl World {
         let decided = self.play(&command, reply)?;
         if decided.is_err() && !early {
             let life = self.life.as_mut().unwrap();
-            life.agents.get_mut(run).unwrap().calls.remove(&call);
+            let calls = &mut life.agents.get_mut(run).unwrap().calls;
+            calls.remove(&call);
+            calls.extend(given_up.map(|before| (call, before)));
         }
         Ok(())
     }

@@ -22,6 +22,8 @@ pub(crate) struct Temper {
     pub(crate) moves: u64,
     /// How often each kind of move is made, compared to the others.
     pub(crate) weights: Vec<(Move, u64)>,
+    /// What agents do, as often as it is in here.
+    pub(crate) habits: Vec<Habit>,
     /// How many of a hundred runs have each kind of limit.
     pub(crate) limited: u64,
     /// How many of a hundred agents never get to work, or fall silent.
@@ -34,6 +36,35 @@ pub(crate) struct Temper {
     pub(crate) snapshot_every: u64,
 }
 
+/// Something an agent does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Habit {
+    /// It has a model called.
+    Pays,
+    /// It says that a call is over.
+    Settles,
+    Spawns,
+    /// It waits for what it started.
+    Yields,
+    /// It asks for a permission.
+    Asks,
+    Speaks,
+    Ends,
+}
+
+impl Habit {
+    /// Each with how often it may be in a temper.
+    const ALL: [(Self, &[usize]); 7] = [
+        (Self::Pays, &[0, 3, 8]),
+        (Self::Settles, &[0, 1, 4]),
+        (Self::Spawns, &[1, 4, 6]),
+        (Self::Yields, &[0, 1, 2]),
+        (Self::Asks, &[0, 1]),
+        (Self::Speaks, &[1]),
+        (Self::Ends, &[1, 2, 4]),
+    ];
+}
+
 impl Temper {
     pub(crate) fn new(random: &mut Random) -> Self {
         let weights = Move::ALL.iter().map(|(kind, weight, needed)| {
@@ -41,7 +72,12 @@ impl Temper {
             (*kind, weight * random.pick(times))
         });
         let weights = weights.collect();
+        let mut habits = Vec::new();
+        for (habit, times) in Habit::ALL {
+            habits.extend(std::iter::repeat_n(habit, random.pick(times)));
+        }
         Self {
+            habits,
             moves: random.pick(&[30, 60, 120, 240]),
             weights,
             limited: random.pick(&[0, 10, 40, 80]),
