@@ -44,7 +44,9 @@ pub(crate) fn finish(
         let to = to.session.clone();
         events.push(Event::RunAnnounced { run: run.clone(), to, in_conversation, heard });
     }
-    events.extend(live.unseen.iter().map(|result| Event::AnnounceMoved {
+    // What a turn did not look at stands in its conversation, and stays there.
+    let moving = live.unseen.iter().filter(|_| !live.run.is_turn());
+    events.extend(moving.map(|result| Event::AnnounceMoved {
         run: result.clone(),
         to: to.session.clone(),
         in_conversation,

@@ -51,8 +51,13 @@ pub fn step(
 /// Runs that wait for results go on where enough have come, or nobody is left who could bring
 /// any.
 fn wake(state: &State, _: &Policy, _: &Command, step: &Step) -> Vec<Event> {
-    let above: BTreeSet<&RunId> = step.ended.iter().flat_map(Run::path).collect();
-    let waiting = above.into_iter().filter_map(|run| state.get(run));
+    let above = step.ended.iter().flat_map(Run::path);
+    let told = step.events.iter().filter_map(|event| match event {
+        Event::RunAnnounced { to, .. } | Event::AnnounceMoved { to, .. } => state.in_session(to),
+        _ => None,
+    });
+    let concerned: BTreeSet<&RunId> = above.chain(told.map(|live| &live.run.id)).collect();
+    let waiting = concerned.into_iter().filter_map(|run| state.get(run));
     let enough = waiting.filter(|live| match live.waiting {
         Some(Wait::Children { wanted }) => {
             let come = live.unseen.len() as u64;

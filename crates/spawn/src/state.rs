@@ -145,9 +145,8 @@ impl State {
             Event::RunFinished { run, .. } => self.finish(run),
             Event::RunAnnounced { heard: true, .. } => {}
             Event::RunAnnounced { run, to, .. } | Event::AnnounceMoved { run, to, .. } => {
-                let above = self.by_session.get(to).and_then(|above| self.live.get_mut(above));
-                if let Some(above) = above {
-                    above.unseen.push(run.clone());
+                if let Some(reader) = self.reader_of(to) {
+                    reader.unseen.push(run.clone());
                 }
             }
             Event::BudgetReserved { run, call, spend } => self.reserve(run, *call, *spend),
@@ -173,6 +172,12 @@ impl State {
             | Event::SessionReopened { .. }
             | Event::MessageAdded { .. } => {}
         }
+    }
+
+    /// Who reads the inbox of a session now: its run, or the turn at work in a conversation.
+    fn reader_of(&mut self, session: &SessionId) -> Option<&mut LiveRun> {
+        let run = self.by_session.get(session).or_else(|| self.turns.get(session)?.front())?;
+        self.live.get_mut(run).filter(|live| live.phase != Phase::Queued)
     }
 
     fn accept(&mut self, run: &Run) {

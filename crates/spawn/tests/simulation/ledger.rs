@@ -10,7 +10,7 @@ use crate::invariant::{Broken, Held, Invariant, hold};
 use crate::outside::Outside;
 
 /// What the committed events say.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Ledger {
     runs: BTreeMap<RunId, Entry>,
     by_session: BTreeMap<SessionId, RunId>,
@@ -19,6 +19,7 @@ pub(crate) struct Ledger {
 }
 
 /// What became of one run.
+#[derive(Clone)]
 struct Entry {
     run: Run,
     starts: u32,
@@ -221,6 +222,15 @@ impl Ledger {
     pub(crate) fn budgets(&self, run: &Run) -> Vec<(RunId, Budget)> {
         let budget = |above: &RunId| self.runs.get(above).map(|entry| entry.run.budget);
         run.path().map(|above| (above.clone(), budget(above).unwrap_or_default())).collect()
+    }
+
+    /// All that may be different for the same runs.
+    pub(crate) fn digest(&self) -> impl std::fmt::Debug + '_ {
+        let entries = self.runs.iter().map(|(id, entry)| {
+            let begun = (entry.starts, entry.restarts, entry.resumable);
+            (id, begun, entry.stopping, entry.finished, entry.announced, entry.notice)
+        });
+        (entries.collect::<Vec<_>>(), &self.inboxes)
     }
 
     pub(crate) fn has(&self, run: &RunId) -> bool {

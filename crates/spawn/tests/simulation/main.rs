@@ -21,6 +21,7 @@ mod random;
 mod rest;
 mod temper;
 mod trace;
+mod walk;
 mod world;
 
 use std::any::Any;

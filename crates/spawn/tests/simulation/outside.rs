@@ -9,7 +9,7 @@ use hatchery_spawn::{Budget, Run, Spend};
 use crate::invariant::{Held, Invariant, hold};
 
 /// What happened outside.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Outside {
     /// Whose asker has a receipt.
     pub(crate) receipts: BTreeSet<RunId>,
@@ -21,7 +21,7 @@ pub(crate) struct Outside {
 }
 
 /// How a run was begun.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Begun {
     fresh: u32,
     continued: u32,
@@ -29,7 +29,7 @@ struct Begun {
 }
 
 /// What a tree used.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Used {
     budget: Budget,
     taken: Spend,
