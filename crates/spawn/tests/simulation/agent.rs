@@ -171,6 +171,9 @@ impl World {
         let last = agent.next_call.saturating_sub(1);
         let gives_up = agent.calls.get(&last).is_some_and(|call| call.is_under_way);
         let call = if gives_up && self.random.chance(20) { last } else { agent.next_call };
+        if call < agent.next_call {
+            self.happened.note("a call was given up");
+        }
         agent.next_call = agent.next_call.max(call + 1);
         // Now and then more is taken than was set aside.
         let takes = Spend {
@@ -205,6 +208,9 @@ impl World {
         let Some(live) = life.state.get(run) else { return Ok(()) };
         let paid = live.run.clone();
         let beyond = takes.minus(set_aside);
+        if beyond != Spend::default() {
+            self.happened.note("it took more than was set aside");
+        }
         let budgets = self.ledger.budgets(&paid);
         self.outside.pay(&paid, takes, beyond, budgets)
     }

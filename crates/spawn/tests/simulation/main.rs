@@ -10,6 +10,7 @@ mod agent;
 mod bug;
 mod callers;
 mod check;
+mod coverage;
 mod disk;
 mod invariant;
 mod ledger;

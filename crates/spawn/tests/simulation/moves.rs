@@ -169,6 +169,7 @@ impl World {
             return Ok(());
         }
         let run = live.run.id.clone();
+        self.happened.note("a late clock");
         let events =
             self.play(&Command::DeadlinePassed { run: run.clone(), clock }, Reply::Nobody)?;
         let still = events.as_ref().is_ok_and(Vec::is_empty);
@@ -192,7 +193,11 @@ impl World {
         life.due.remove(&run);
         let arrives = self.random.chance(60);
         if arrives {
-            *self.outside.told.entry(run.clone()).or_default() += 1;
+            let told = self.outside.told.entry(run.clone()).or_default();
+            *told += 1;
+            if *told > 1 {
+                self.happened.note("told twice");
+            }
         }
         let confirmed = arrives && self.random.chance(80);
         life.attempts.push(Attempt { run, confirmed });
@@ -234,6 +239,7 @@ impl World {
             hold(keeps_queued, Invariant::Rest, &run, || "it outlives a shutdown".to_owned())?;
         }
         self.trace.say(self.now, None, || "gone in order".to_owned());
+        self.happened.note("gone in order");
         self.life = None;
         Ok(())
     }

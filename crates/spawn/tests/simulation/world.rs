@@ -11,6 +11,7 @@ use hatchery_spawn::{
 use crate::agent::Agent;
 use crate::bug::{Bug, gives_a_slot_back, leak};
 use crate::check::{check, check_child};
+use crate::coverage::Happened;
 use crate::disk::Disk;
 use crate::invariant::{Held, Invariant, hold, hold_all};
 use crate::ledger::Ledger;
@@ -36,6 +37,7 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     pub(crate) trace: Trace,
     pub(crate) bug: Option<Bug>,
+    pub(crate) happened: Happened,
     /// How many runs were asked for.
     pub(crate) names: u64,
 }
@@ -61,6 +63,7 @@ impl World {
             ledger: Ledger::default(),
             trace,
             bug,
+            happened: Happened::default(),
             names: 0,
         }
     }
@@ -74,6 +77,7 @@ impl World {
             Ok(events) => events,
             Err(refusal) => {
                 self.trace.say(*now, None, || format!("refused: {refusal}"));
+                self.happened.refusal(&refusal);
                 return Ok(Err(refusal));
             }
         };
@@ -83,6 +87,7 @@ impl World {
         }
         for event in &events {
             life.note_times(event, *now);
+            self.happened.event(event);
             self.trace.event(*now, "decided", event, &life.state);
         }
         let started: Vec<&RunId> = events.iter().filter_map(started).collect();
@@ -208,6 +213,15 @@ impl World {
     pub(crate) fn crash(&mut self) -> Held<()> {
         let most = self.random.below(3);
         self.trace.say(self.now, None, || "crash".to_owned());
+        self.happened.note("crash");
+        if let Some(life) = &self.life {
+            if !life.open {
+                self.happened.note("crash in a recovery");
+            }
+            if most > 0 && !life.buffer.is_empty() {
+                self.happened.note("crash with something on its way to the disk");
+            }
+        }
         self.commit(usize::try_from(most).unwrap(), false)?;
         self.life = None;
         for run in &self.outside.receipts {
