@@ -11,15 +11,19 @@ mod counts;
 mod devices;
 mod entry;
 mod list;
+mod lives;
 mod open;
 mod progress;
 mod project;
 mod read;
 mod replay;
+mod retention;
 mod schema;
 mod snapshots;
+mod tables;
 mod transcript;
 mod views;
+mod words;
 mod writer;
 
 pub use audit::{

@@ -16,6 +16,9 @@ use crate::schema::Circumstances;
 use crate::writer::{self, Job};
 use crate::{Afterwards, CommitError, Entry, schema};
 
+/// How many statements a connection keeps prepared: more than there are.
+const CACHED_STATEMENTS: usize = 128;
+
 /// The journal and its projections. Closing it (by dropping) waits for what was appended.
 pub struct Store {
     jobs: Option<Sender<Job>>,
@@ -74,6 +77,12 @@ impl Store {
         let database = |source| OpenError::Database { path: path.clone(), source };
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&path, flags).map_err(database)?;
+        let pages: i64 = connection
+            .pragma_query_value(None, "page_count", |row| row.get(0))
+            .map_err(database)?;
+        if pages == 0 {
+            connection.execute_batch(schema::NEW_DATABASE).map_err(database)?;
+        }
         connection.execute_batch(schema::WRITER_SETTINGS).map_err(database)?;
         let found: i64 = connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
@@ -81,6 +90,7 @@ impl Store {
         if found > schema::VERSION {
             return Err(OpenError::Newer { path, found, known: schema::VERSION });
         }
+        connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         let key = Key::open(directory).map_err(files)?;
         let now_ms = now_ms.cast_signed();
         let circumstances = Circumstances { now_ms, key: &key };
@@ -88,6 +98,7 @@ impl Store {
         let chain = audit::open(&mut connection, &key, now_ms).map_err(database)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(&path, flags).map_err(database)?;
+        reader.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         let (jobs, waiting) = mpsc::channel();
         let progress = found_progress(&connection, &chain).map_err(database)?;
         let progress = Arc::new(progress);

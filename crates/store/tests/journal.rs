@@ -14,7 +14,8 @@ use hatchery_store::{CommitError, Entry, HistoryItem, Lookup, OpenError, Session
 
 fn names(store: &Store, below: Option<&str>) -> Vec<String> {
     let below = below.map(|name| SessionId::new(name.to_owned()));
-    let sessions = store.sessions(&SessionFilter { limit: 100, below }).unwrap();
+    let sessions =
+        store.sessions(&SessionFilter { limit: 100, below, include_archived: false }).unwrap();
     sessions.into_iter().map(|session| session.session_id.to_string()).collect()
 }
 

@@ -175,6 +175,60 @@ fn a_result_is_one_message_in_the_conversation_however_often_it_is_told() {
 }
 
 #[test]
+fn what_is_said_in_a_session_of_a_run_stands_after_what_the_run_was_told_and_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    let id = SessionId::new("sess_c".into());
+    let lines = |store: &Store| -> Vec<String> {
+        let session = store.session_by_id(&id).unwrap().unwrap();
+        let said = store.transcript(&session, ALL).unwrap();
+        assert_eq!(said.total, said.messages.len() as u64);
+        for message in &said.messages {
+            let found = store.message(&message.id).unwrap();
+            assert_eq!(found.as_ref(), Some(&(id.clone(), message.clone())));
+        }
+        let newest = store.transcript(&session, Page { limit: 1, offset: 0 }).unwrap();
+        assert_eq!(newest.messages[..], said.messages[said.messages.len() - 1..]);
+        said.messages
+            .iter()
+            .map(|message| format!("{} {}", message.seq, line(&message.said)))
+            .collect()
+    };
+    let message = |text: &str| {
+        let mut event = added(text, Speaker::User, text, None);
+        if let Event::MessageAdded { session, .. } = &mut event {
+            *session = id.clone();
+        }
+        event
+    };
+    append(&store, 10, vec![Event::RunAccepted { run: Box::new(run("c", &id, None)) }]);
+    assert_eq!(lines(&store), ["1 c> do c"]);
+    append(&store, 20, vec![finished("c", "done")]);
+    let task_and_answer = ["1 c> do c", "2 c< done"];
+    assert_eq!(lines(&store), task_and_answer);
+    assert_eq!(store.message("c:nothing").unwrap(), None);
+    assert_eq!(store.message("d:user").unwrap(), None);
+    // From the first other word on they are rows, and look the same.
+    append(&store, 30, vec![message("more")]);
+    for _ in 0..2 {
+        assert_eq!(lines(&store), [&task_and_answer[..], &["3 User: more"]].concat());
+        drop(store);
+        store = open(directory.path());
+    }
+
+    // An answer that comes later than another word comes after it.
+    let id = SessionId::new("sess_d".into());
+    append(&store, 40, vec![Event::RunAccepted { run: Box::new(run("d", &id, None)) }]);
+    let Event::MessageAdded { message, .. } = message("before") else { unreachable!() };
+    append(&store, 50, vec![Event::MessageAdded { session: id.clone(), message }]);
+    append(&store, 60, vec![finished("d", "late")]);
+    let session = store.session_by_id(&id).unwrap().unwrap();
+    let said = store.transcript(&session, ALL).unwrap().messages;
+    let said: Vec<String> = said.iter().map(|message| line(&message.said)).collect();
+    assert_eq!(said, ["d> do d", "User: before", "d< late"]);
+}
+
+#[test]
 fn a_session_that_begins_anew_keeps_what_was_said_aside_and_late_answers_with_their_questions() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
@@ -231,7 +285,8 @@ fn a_deleted_session_is_gone_and_its_key_is_free() {
     // Opening it twice opens it once: the first stands.
     append(&store, 30, vec![opened("sess_two"), opened("sess_three")]);
     assert_eq!(store.session_by_key(&key).unwrap().unwrap().session_id.as_str(), "sess_two");
-    let all = store.sessions(&SessionFilter { limit: 10, below: None }).unwrap();
+    let all =
+        store.sessions(&SessionFilter { limit: 10, below: None, include_archived: false }).unwrap();
     assert_eq!(all.len(), 2);
 }
 
@@ -258,6 +313,12 @@ fn tables_of_the_first_version_keep_what_they_have_and_get_transcripts() {
     old.execute(
         "INSERT INTO runs (id, accepted, status, outcome) VALUES ('c', 1, 'ok', ?1)",
         [ended.to_string()],
+    )
+    .unwrap();
+    let finished = json!({"kind": "run_finished", "run": "c", "outcome": ended});
+    old.execute(
+        "INSERT INTO journal (seq, at_ms, kind, run, body) VALUES (2, 77, 'run_finished', 'c', ?1)",
+        [finished.to_string()],
     )
     .unwrap();
     drop(old);

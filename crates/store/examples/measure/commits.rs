@@ -21,6 +21,8 @@ pub(crate) fn measure(place: &Path, count: u64) {
     floor(directory.path(), count);
     let store = Store::open(directory.path(), 1).unwrap();
     lives::append(&store, (0..BEFORE).map(lives::life));
+    drop(store);
+    let store = Store::open(directory.path(), 1).unwrap();
     let phases: [(&str, fn(u64) -> Vec<Entry>); 3] = [
         ("accepted, starting", lives::accepted),
         ("running", lives::running),
@@ -31,6 +33,11 @@ pub(crate) fn measure(place: &Path, count: u64) {
     for number in BEFORE..BEFORE + count {
         for ((_, phase), times) in phases.iter().zip(&mut times) {
             times.push(timed(|| lives::append(&store, [phase(number)])));
+        }
+    }
+    if let Some(keep) = std::env::var_os("KEEP") {
+        for file in ["hatchery.db", "hatchery.db-wal"] {
+            std::fs::copy(directory.path().join(file), Path::new(&keep).join(file)).unwrap();
         }
     }
     for ((name, _), times) in phases.iter().zip(&mut times) {
