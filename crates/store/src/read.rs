@@ -189,11 +189,16 @@ pub(crate) fn output(connection: &Connection, run: &str) -> Result<Vec<StoredOut
         let stream: String = row.get(1)?;
         Ok(StoredOutput {
             seq: row.get::<_, i64>(0)?.cast_unsigned(),
-            stream: if stream == "stderr" { OutputStream::Stderr } else { OutputStream::Stdout },
+            stream: stream_of(&stream),
             bytes: row.get(2)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A stream by its name in the tables.
+pub(crate) fn stream_of(name: &str) -> OutputStream {
+    if name == "stderr" { OutputStream::Stderr } else { OutputStream::Stdout }
 }
 
 pub(crate) fn accepted_run(body: &str) -> Result<Option<Run>, ReadError> {

@@ -81,8 +81,10 @@ pub(crate) fn delete(
         [number],
     )?;
     connection.execute(
-        "DELETE FROM output WHERE run IN (SELECT id FROM runs WHERE session = ?1
-             UNION SELECT run FROM messages WHERE session = ?2 AND kind != 'announce')",
+        "DELETE FROM output WHERE run IN (
+             SELECT r.id FROM sessions s JOIN runs r ON r.accepted = s.opened_for
+                 WHERE s.number = ?1
+             UNION SELECT run FROM messages WHERE session = ?2 AND kind = 'task')",
         params![number, session.as_str()],
     )?;
     connection.execute("DELETE FROM messages WHERE session = ?1", [session.as_str()])?;

@@ -3,6 +3,7 @@
 use hatchery_protocol::{RunId, SessionId, SessionKey};
 use hatchery_spawn::{AddedMessage, Outcome, Run};
 use rusqlite::{OptionalExtension, Row, params};
+use serde::Serialize;
 use serde_json::from_str;
 
 use crate::read::{
@@ -12,7 +13,8 @@ use crate::words::task_text;
 use crate::{ReadError, RunView, SessionView, Store};
 
 /// A message of a transcript.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct StoredMessage {
     /// Its name, unique for ever.
     pub id: String,
@@ -25,7 +27,8 @@ pub struct StoredMessage {
 }
 
 /// What a message is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Said {
     /// What a run was asked to do.
     Task {
@@ -85,9 +88,9 @@ pub struct KeyUse {
     pub run: Option<RunView>,
 }
 
-const MESSAGE_COLUMNS: &str = "m.id, m.seq, m.at_ms, m.kind, m.body, e.body, j.body";
+pub(crate) const MESSAGE_COLUMNS: &str = "m.id, m.seq, m.at_ms, m.kind, m.body, e.body, j.body";
 
-const MESSAGE_JOINS: &str = "FROM messages m LEFT JOIN runs r ON r.id = m.run
+pub(crate) const MESSAGE_JOINS: &str = "FROM messages m LEFT JOIN runs r ON r.id = m.run
      LEFT JOIN journal j ON j.seq = r.accepted LEFT JOIN journal e ON e.seq = r.ended";
 
 /// The task and the answer of a run that has its session to itself, as the rows they would be.
@@ -232,7 +235,7 @@ impl Store {
 }
 
 /// A row as a message; `None` for one that says nothing yet.
-fn message(row: &Row<'_>) -> Result<Option<StoredMessage>, ReadError> {
+pub(crate) fn message(row: &Row<'_>) -> Result<Option<StoredMessage>, ReadError> {
     let kind: String = row.get(3)?;
     let run = || -> Result<Option<Run>, ReadError> {
         let body: Option<String> = row.get(6)?;

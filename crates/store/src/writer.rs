@@ -1,13 +1,16 @@
 //! The one thread that writes.
 
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::Duration;
 
+use hatchery_spawn::Event;
 use rusqlite::Connection;
 
 use crate::audit::{self, Chain};
 use crate::progress::Progress;
 use crate::project::project;
+use crate::room::Room;
 use crate::{Afterwards, Entry};
 
 /// The most jobs one commit takes, so that nobody waits long behind a flood.
@@ -19,6 +22,9 @@ const ENTRIES_PER_CHECKPOINT: usize = 1_000;
 
 /// After how many entries that happens even if somebody waits, so that the log stays bounded.
 const ENTRIES_BEFORE_FORCED_CHECKPOINT: usize = 20_000;
+
+/// How long nobody has to want anything before room is given back to the disk.
+const QUIET: Duration = Duration::from_millis(100);
 
 /// Entries that are committed together, and what follows.
 pub(crate) struct Job {
@@ -49,7 +55,20 @@ pub(crate) fn run(
 ) {
     let mut unchecked = 0;
     let mut broken: Option<CommitError> = None;
-    while let Ok(first) = waiting.recv() {
+    let mut room = Room::of(&connection);
+    loop {
+        let next = match room.is_due() && broken.is_none() {
+            true => waiting.recv_timeout(QUIET),
+            false => waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        let first = match next {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => {
+                unchecked += room.give_back(&connection);
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
         let mut jobs = vec![first];
         let mut nobody_waits = false;
         while jobs.len() < MAX_JOBS_PER_COMMIT {
@@ -68,7 +87,12 @@ pub(crate) fn run(
         };
         unchecked += jobs.iter().map(|job| job.entries.len()).sum::<usize>();
         match &outcome {
-            Ok(written) => note(progress, &chain, &jobs, written),
+            Ok(written) => {
+                note(progress, &chain, &jobs, written);
+                if jobs.iter().any(|job| job.entries.iter().any(leaves_room)) {
+                    room.look_again();
+                }
+            }
             Err(error) => broken = Some(error.clone()),
         }
         let outcome = outcome.map(drop);
@@ -119,6 +143,11 @@ fn newest_at_ms(jobs: &[Job]) -> Option<i64> {
 /// Whether lists and details look different afterwards.
 fn changes_views(entry: &Entry) -> bool {
     matches!(entry, Entry::Event(_))
+}
+
+/// Whether something may be gone afterwards.
+fn leaves_room(entry: &Entry) -> bool {
+    matches!(entry, Entry::Event(Event::SessionDeleted { with_transcript: true, .. }))
 }
 
 /// After a failure the chain is ahead of the disk. That is no harm: nothing is taken any more.
