@@ -52,8 +52,8 @@ INSERT INTO messages (session, epoch, seq, id, kind, at_ms, run)
     SELECT s.id, 0, 2, r.id || ':assistant', 'answer',
         COALESCE(json_extract(r.outcome, '$.endedAtMs'), s.created_at_ms), r.id
     FROM sessions s JOIN runs r ON r.id = s.run WHERE r.outcome IS NOT NULL;
-UPDATE sessions SET updated_at_ms = created_at_ms;
-UPDATE sessions SET updated_at_ms = MAX(m.at_ms) FROM messages m WHERE m.session = sessions.id;
+UPDATE sessions SET updated_at_ms = COALESCE(
+    (SELECT max(m.at_ms) FROM messages m WHERE m.session = sessions.id), created_at_ms);
 ";
 
 /// The third version of the tables.

@@ -3,11 +3,12 @@
 //! One thread writes. It takes whatever is waiting, commits it as one transaction with a full
 //! sync, and only then runs what follows from it, in the order of the commit: nobody ever sees
 //! or acts on something that a crash could take back. Reading goes over a connection of its own
-//! and never waits for the writer. This is the only crate that knows SQL, and it decides nothing.
+//! and never waits for the writer. A start costs what happened since the last snapshot. This is the only crate that knows SQL, and it decides nothing.
 
 mod audit;
 mod conversations;
 mod counts;
+mod damage;
 mod devices;
 mod entry;
 mod export;

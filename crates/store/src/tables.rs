@@ -68,7 +68,9 @@ const CONTENTS: &str = "
 INSERT INTO sessions (number, id, key, kind, agent, parent, label, created_at_ms, updated_at_ms,
         epoch, settings, title, preview, run, deleted_at_ms)
     SELECT s.rowid, s.id, s.key, s.kind, s.agent, s.parent, s.label, s.created_at_ms,
-        s.updated_at_ms, s.epoch, s.settings, s.title, s.preview, r.accepted, s.deleted_at_ms
+        max(s.updated_at_ms,
+            COALESCE((SELECT max(m.at_ms) FROM messages m WHERE m.session = s.id), 0)),
+        s.epoch, s.settings, s.title, s.preview, r.accepted, s.deleted_at_ms
     FROM old_sessions s LEFT JOIN old_runs r ON r.id = s.run;
 INSERT INTO runs (accepted, id, session, status, process, ended, announced, announced_to)
     SELECT r.accepted, r.id, s.number, r.status, r.process, e.ended, e.announced, t.number

@@ -8,6 +8,7 @@ use hatchery_spawn::Event;
 use rusqlite::Connection;
 
 use crate::audit::{self, Chain};
+use crate::damage::FaultKind;
 use crate::progress::Progress;
 use crate::project::project;
 use crate::room::Room;
@@ -37,12 +38,42 @@ pub(crate) struct Job {
 /// the rest of the program believes and what is on disk must not drift apart.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CommitError {
-    /// SQLite could not write.
-    #[error("the journal cannot be written: {0}; free disk space or mend the disk, then restart")]
+    /// There is no room on the disk.
+    #[error("the journal cannot be written: the disk is full; make room on it, then restart")]
+    Full,
+    /// The file or its disk can no longer be written.
+    #[error(
+        "the journal cannot be written: its file or its disk is read-only now; make it writable, then restart"
+    )]
+    ReadOnly,
+    /// The file is not as it was written.
+    #[error(
+        "the journal is damaged ({0}); stop the gateway, keep a copy of its state directory and put an older one back, then restart"
+    )]
+    Damaged(String),
+    /// The disk did not do what it was told.
+    #[error(
+        "the journal cannot be written: {0}; free disk space or mend the disk (dmesg says more), then restart"
+    )]
+    Disk(String),
+    /// SQLite refused for another reason.
+    #[error("the journal cannot be written: {0}; restart, and keep the log of this gateway")]
     Database(String),
     /// The writer has ended.
     #[error("the journal is closed")]
     WriterGone,
+}
+
+impl CommitError {
+    fn of(error: &rusqlite::Error) -> Self {
+        match FaultKind::of(error) {
+            FaultKind::Full => Self::Full,
+            FaultKind::ReadOnly => Self::ReadOnly,
+            FaultKind::Damaged => Self::Damaged(error.to_string()),
+            FaultKind::Disk => Self::Disk(error.to_string()),
+            FaultKind::Other => Self::Database(error.to_string()),
+        }
+    }
 }
 
 /// Commits jobs until nobody can send any more. What was done is counted before anything that
@@ -81,8 +112,9 @@ pub(crate) fn run(
             }
         }
         let outcome = match &broken {
-            None => commit(&mut connection, &mut chain, &jobs)
-                .map_err(|error| CommitError::Database(error.to_string())),
+            None => {
+                commit(&mut connection, &mut chain, &jobs).map_err(|error| CommitError::of(&error))
+            }
             Some(error) => Err(error.clone()),
         };
         unchecked += jobs.iter().map(|job| job.entries.len()).sum::<usize>();

@@ -200,5 +200,5 @@ fn tables_of_a_newer_program_are_left_alone() {
     let refused = Store::open(directory.path(), 1);
     assert!(matches!(refused, Err(OpenError::Newer { found: 99, .. })));
     std::fs::write(&path, "this is no database, but some other file of somebody's").unwrap();
-    assert!(matches!(Store::open(directory.path(), 1), Err(OpenError::Database { .. })));
+    assert!(matches!(Store::open(directory.path(), 1), Err(OpenError::Damaged { .. })));
 }

@@ -8,7 +8,7 @@ use hatchery_protocol::{
     AgentId, RunId, RunStatus, RuntimeKind, SessionId, SessionKey, SessionKind, Task,
 };
 use hatchery_spawn::{AddedMessage, Asked, Event, Outcome, Run, SessionSettings, Speaker};
-use hatchery_store::{Entry, Page, Said, SessionFilter, SessionView, Store};
+use hatchery_store::{Entry, HistoryItem, Page, Said, SessionFilter, SessionView, Store};
 use serde_json::json;
 
 const ALL: Page = Page { limit: 100, offset: 0 };
@@ -315,14 +315,51 @@ fn tables_of_the_first_version_keep_what_they_have_and_get_transcripts() {
         [ended.to_string()],
     )
     .unwrap();
-    let finished = json!({"kind": "run_finished", "run": "c", "outcome": ended});
+    let end = json!({"kind": "run_finished", "run": "c", "outcome": ended});
     old.execute(
         "INSERT INTO journal (seq, at_ms, kind, run, body) VALUES (2, 77, 'run_finished', 'c', ?1)",
-        [finished.to_string()],
+        [end.to_string()],
+    )
+    .unwrap();
+    let announced = json!({"kind": "run_announced", "run": "c", "to": "sess_main"});
+    old.execute(
+        "INSERT INTO journal (seq, at_ms, kind, run, body) VALUES (3, 77, 'run_announced', 'c', ?1)",
+        [announced.to_string()],
+    )
+    .unwrap();
+    old.execute("INSERT INTO inbox (run, session, at_ms) VALUES ('c', 'sess_main', 77)", [])
+        .unwrap();
+    // One that was live when the old program ended.
+    let live = serde_json::to_value(Event::RunAccepted {
+        run: Box::new(run("live", &SessionId::new("sess_live".into()), None)),
+    })
+    .unwrap();
+    old.execute(
+        "INSERT INTO journal (seq, at_ms, kind, run, body) VALUES (4, 80, 'run_accepted', 'live', ?1)",
+        [live.to_string()],
+    )
+    .unwrap();
+    old.execute_batch(
+        "INSERT INTO runs (id, accepted, status) VALUES ('live', 4, 'accepted');
+         INSERT INTO sessions (id, key, kind, agent, parent, created_at_ms, run) VALUES
+             ('sess_live', 'agent:main:subagent:live', 'subagent', 'main', 'sess_main', 80, 'live');",
     )
     .unwrap();
     drop(old);
     let store = open(place);
+    let inbox = store.history(&view(&store)).unwrap();
+    assert!(
+        matches!(&inbox[..], [HistoryItem::Announced { from, outcome }]
+            if from.as_str() == "sess_c" && outcome.tail == "found"),
+        "{inbox:?}"
+    );
+    let left = store.interrupted_runs().unwrap();
+    assert_eq!(left.iter().map(|left| left.run.id.as_str()).collect::<Vec<_>>(), ["live"]);
+    assert_eq!(store.recover().unwrap().events.len(), 4);
+    assert_eq!(store.due_for_archive(u64::MAX, 9).unwrap(), [SessionId::new("sess_c".into())]);
+    // What comes next counts from what was there.
+    append(&store, 90, vec![finished("live", "at last")]);
+    assert_eq!(store.due_for_archive(u64::MAX, 9).unwrap().len(), 2);
     let session = store.session_by_id(&SessionId::new("sess_c".into())).unwrap().unwrap();
     assert_eq!(session.updated_at_ms, 77);
     assert_eq!(session.run.as_ref().unwrap().depth, 2);
