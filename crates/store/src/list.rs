@@ -135,14 +135,19 @@ impl Store {
         let connection = self.connection()?;
         let conditions = Conditions::of(query);
         let total = count(&connection, query, &conditions)?;
+        // First which, then what there is of them: what is sorted is small.
+        let order = "ORDER BY s.updated_at_ms DESC, s.number DESC";
         let sql = format!(
             "{}SELECT {SESSION_COLUMNS},
                  (SELECT p.key FROM sessions p WHERE p.id = s.parent) AS parent_key,
                  (SELECT group_concat(c.key, ' ') FROM (
                      SELECT key FROM sessions WHERE parent = s.id AND deleted_at_ms IS NULL
-                         AND archived_at_ms IS NULL ORDER BY number DESC LIMIT {NAMED_CHILDREN}) c) AS children
-             {SESSION_JOINS} {} ORDER BY s.updated_at_ms DESC, s.number DESC LIMIT ? OFFSET ?",
+                         AND archived_at_ms IS NULL ORDER BY number DESC
+                     LIMIT {NAMED_CHILDREN}) c) AS children
+             {SESSION_JOINS} WHERE s.number IN (
+                 SELECT s.number {} {} {order} LIMIT ? OFFSET ?) {order}",
             conditions.with,
+            joins(query),
             conditions.wherever()
         );
         let mut values = conditions.values;
@@ -173,14 +178,21 @@ impl Store {
     }
 }
 
+/// What the conditions of a query look at. Only one looks beyond the table of sessions.
+fn joins(query: &SessionQuery) -> &'static str {
+    match query.active_since_ms {
+        Some(_) => "FROM sessions s LEFT JOIN runs r ON r.accepted = s.run",
+        None => "FROM sessions s",
+    }
+}
+
 fn count(
     connection: &Connection,
     query: &SessionQuery,
     conditions: &Conditions,
 ) -> Result<u64, ReadError> {
-    // Only one condition looks beyond the table of sessions.
-    let joins = if query.active_since_ms.is_some() { SESSION_JOINS } else { "FROM sessions s" };
-    let sql = format!("{}SELECT count(*) {joins} {}", conditions.with, conditions.wherever());
+    let (with, joins) = (conditions.with, joins(query));
+    let sql = format!("{with}SELECT count(*) {joins} {}", conditions.wherever());
     let mut statement = connection.prepare_cached(&sql)?;
     let count: i64 =
         statement.query_row(params_from_iter(conditions.values.iter()), |row| row.get(0))?;

@@ -83,7 +83,7 @@ DROP TABLE inbox;
 DROP TABLE old_runs;
 DROP TABLE old_sessions;
 
-CREATE INDEX sessions_by_parent ON sessions (parent);
+CREATE INDEX sessions_by_parent ON sessions (parent, archived_at_ms);
 CREATE INDEX sessions_by_update ON sessions (updated_at_ms)
     WHERE deleted_at_ms IS NULL AND archived_at_ms IS NULL;
 CREATE INDEX sessions_by_end ON sessions (ended_at_ms)
