@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
+use hatchery_failpoints::{Point, reach};
 use rusqlite::Connection;
 
 use crate::audit::{self, Chain};
@@ -73,6 +74,7 @@ pub(crate) fn run(
             Ok(()) => {}
             Err(error) => broken = Some(error.clone()),
         }
+        reach(Point::AfterCommit);
         for job in jobs {
             (job.afterwards)(outcome.clone());
         }
@@ -103,5 +105,6 @@ fn commit(connection: &mut Connection, chain: &mut Chain, jobs: &[Job]) -> rusql
     if chain.head != before {
         audit::write_head(&transaction, chain)?;
     }
+    reach(Point::BeforeCommit);
     transaction.commit()
 }

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use hatchery_access::{Caller, Permit, Proof, Refusal, Remedy, TicketOffice, Write};
 use hatchery_agent::Cancel;
+use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::{ErrorCode, RunId, RunStatus, SessionId};
 use hatchery_spawn::{Command, Effect, Event, Run, State, decide, effects};
 use hatchery_store::{CommitError, Entry, Store};
@@ -206,6 +207,7 @@ impl Supervisor {
             supervisor.perform(&events);
             supervisor.changes.send_modify(|count| *count += 1);
         };
+        reach(Point::Decided);
         self.store.append(now, entries, Box::new(after_commit));
     }
 
@@ -223,8 +225,12 @@ impl Supervisor {
                         runtime = %run.runtime, depth = run.depth(), "run accepted");
                 }
                 Event::RunStarting { run } => core.watchers.state(run, RunStatus::Starting),
-                Event::RunRunning { run, .. } => core.watchers.state(run, RunStatus::Running),
+                Event::RunRunning { run, .. } => {
+                    reach(Point::Running);
+                    core.watchers.state(run, RunStatus::Running);
+                }
                 Event::RunFinished { run, outcome } => {
+                    reach(Point::EndUntold);
                     tracing::info!(%run, status = %outcome.status, exit_code = outcome.exit_code,
                         output_bytes = outcome.output_bytes, "run finished");
                     if let Some(run) = ended.iter().find(|ended| ended.id == *run) {
@@ -252,6 +258,7 @@ impl Supervisor {
                 Effect::Start(run) if self.core().journal_error.is_none() => self.start(&run),
                 Effect::Start(_) => {}
                 Effect::Stop(run) => {
+                    reach(Point::Stopping);
                     if let Some(tasks) = self.core().tasks.get(&run) {
                         tasks.cancel.cancel();
                     }
@@ -379,10 +386,13 @@ impl Supervisor {
             core.shutting_down = true;
             core.watchers.shutdown();
         }
+        reach(Point::ShutdownBegun);
         if let Err(refusal) = self.command(&Command::ShutDown) {
             tracing::error!("the runs could not be told to stop: {refusal}");
         }
+        reach(Point::ShutdownTold);
         if tokio::time::timeout(SHUTDOWN_GRACE, self.idle()).await.is_ok() {
+            reach(Point::ShutdownIdle);
             return;
         }
         for tasks in self.core().tasks.values() {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::{OutputStream, RunId, SessionId};
 use hatchery_runtime::Observer;
 use hatchery_sandbox::ProcessIdentity;
@@ -69,6 +70,7 @@ impl Observer for RunObserver {
                 boot_id: identity.boot_id,
             }
         });
+        reach(Point::Unmarked);
         let command = Command::Started { run: self.run.clone(), process };
         if let Err(refusal) = self.supervisor.command(&command) {
             tracing::error!("the start of a run was refused: {refusal}");
@@ -99,11 +101,13 @@ impl Observer for RunObserver {
         let supervisor = Arc::clone(&self.supervisor);
         let afterwards = move |durable: Result<(), CommitError>| match durable {
             Ok(()) => {
+                reach(Point::AfterOutput);
                 supervisor.core().watchers.output(&piece, &share);
                 supervisor.talk.said(&piece.run, piece.stream, &piece.bytes, now_ms());
             }
             Err(error) => supervisor.journal_broke(&error, &[]),
         };
+        reach(Point::BeforeOutput);
         self.supervisor.store.append(now_ms(), entries, Box::new(afterwards));
     }
 }

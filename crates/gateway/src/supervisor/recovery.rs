@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hatchery_failpoints::{Point, reach};
 use hatchery_sandbox::{ProcessIdentity, reap};
 use hatchery_spawn::{Command, Event, LastWords};
 
@@ -21,6 +22,7 @@ impl Supervisor {
         if left_over.is_empty() {
             return Ok(());
         }
+        reach(Point::RecoveryBegun);
         let keepers: Vec<ProcessIdentity> = left_over
             .iter()
             .filter_map(|run| run.process.clone())
@@ -33,6 +35,7 @@ impl Supervisor {
         for reaped in reap(&keepers, PATIENCE).await {
             tracing::info!(?reaped, "looked after a process of the last life");
         }
+        reach(Point::RecoveryReaped);
         let mut said = Vec::with_capacity(left_over.len());
         {
             let mut core = self.core();
@@ -51,6 +54,7 @@ impl Supervisor {
         }
         // Whoever looks next must not find them running.
         self.settled().await;
+        reach(Point::RecoveryMarked);
         match self.core().journal_error.clone() {
             Some(error) => Err(error.into()),
             None => Ok(()),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hatchery_agent::{Cancel, Conversation, Model, Usage as ModelUsage};
+use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::RunId;
 use hatchery_runtime::{RunEnd, run as run_to_its_end};
 use hatchery_sandbox::{TicketSource, ticket_channel};
@@ -56,6 +57,7 @@ impl Supervisor {
                     Ok(model) => {
                         let earlier = self.earlier(&run, model.as_ref()).await;
                         let spec = self.launcher.spec(&run, ticket, model, earlier);
+                        reach(Point::BeforeProcess);
                         Ok(run_to_its_end(spec, self.launcher.keeper(), observer, cancel).await)
                     }
                     Err(gone) => Err(gone.to_string()),
@@ -73,6 +75,7 @@ impl Supervisor {
             Ok(RunEnd::Failed(failure)) => (None, Some(failure.to_string())),
             Err(failure) => (None, Some(failure)),
         };
+        reach(Point::Returned);
         let (tail, output_bytes) = said.last_words();
         let ending = Ending { exit_code, failure, tail, output_bytes, usage };
         if let Err(refusal) = self.command(&Command::Ended { run: run.id, ending }) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hatchery_access::{Permit, Refusal, Write};
+use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::{RunStatus, RuntimeKind, SessionId, SpawnAccepted, SpawnParams};
 use hatchery_spawn::{Asked, Command, Event, SpawnRequest, decide};
 use hatchery_store::CommitError;
@@ -110,7 +111,10 @@ impl Supervisor {
             }
         }
         let receipt = events.iter().find_map(receipt);
-        self.happen(&mut core, now, events, move |outcome| receive(outcome, receipt));
+        self.happen(&mut core, now, events, move |outcome| {
+            receive(outcome, receipt);
+            reach(Point::Receipt);
+        });
         Ok(())
     }
 }

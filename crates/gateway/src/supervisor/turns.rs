@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hatchery_access::{Caller, Permit, Refusal, Write};
+use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::{RunId, SessionId, Task};
 use hatchery_spawn::{Command, Event, TurnRequest, decide};
 use hatchery_store::{CommitError, SessionView};
@@ -87,7 +88,10 @@ impl Supervisor {
             core.callers.insert(run.id.clone(), caller);
             self.talk.taken(run, waiter);
         }
-        self.happen(&mut core, now, events, receipt);
+        self.happen(&mut core, now, events, |outcome| {
+            receipt(outcome);
+            reach(Point::Receipt);
+        });
         Ok(Taken::New)
     }
 

@@ -1,0 +1,93 @@
+//! The processes of a round, found by what they all carry: the path of its home.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How long the processes of a dead gateway may take to be gone.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// A process: its number, and when it started.
+pub(crate) type Process = (i32, u64);
+
+/// The processes that have this home in their environment, their arguments or as their directory.
+pub(crate) fn of_home(home: &Path) -> BTreeSet<Process> {
+    let wanted = home.to_str().unwrap().as_bytes();
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let carries = |file: &str| {
+            let bytes = std::fs::read(entry.path().join(file)).unwrap_or_default();
+            bytes.windows(wanted.len()).any(|window| window == wanted)
+        };
+        let stands = || {
+            let directory = std::fs::read_link(entry.path().join("cwd"));
+            directory.is_ok_and(|directory| directory.starts_with(home))
+        };
+        if (carries("environ") || carries("cmdline") || stands())
+            && let Some(started) = start_time(pid)
+        {
+            found.insert((pid, started));
+        }
+    }
+    found
+}
+
+/// Kills the gateways of this home.
+pub(crate) fn kill_gateways(home: &Path) {
+    for (pid, _) in of_home(home) {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        if String::from_utf8_lossy(&words).contains("\0gateway\0run\0") {
+            // It may end by itself meanwhile.
+            kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
+        }
+    }
+}
+
+/// Fails if one of these is there when the limit, counted from `since`, is over.
+pub(crate) fn assert_gone(processes: &BTreeSet<Process>, since: Instant) {
+    let mut left = processes.clone();
+    loop {
+        let in_time = since.elapsed() < LIMIT;
+        left.retain(|(pid, started)| start_time(*pid) == Some(*started));
+        if left.is_empty() {
+            return;
+        }
+        assert!(in_time, "still there after {LIMIT:?}: {}", described(&left));
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// Fails if anything of this home is there when the limit, counted from `since`, is over.
+pub(crate) fn assert_none_of(home: &Path, since: Instant) {
+    loop {
+        let in_time = since.elapsed() < LIMIT;
+        let left = of_home(home);
+        if left.is_empty() {
+            return;
+        }
+        assert!(in_time, "still there after {LIMIT:?}: {}", described(&left));
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+fn described(processes: &BTreeSet<Process>) -> String {
+    let line = |(pid, _): &Process| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        format!("{pid} {}", String::from_utf8_lossy(&words).replace('\0', " "))
+    };
+    processes.iter().map(line).collect::<Vec<_>>().join("; ")
+}
+
+/// When a process started, in clock ticks since boot; none where it has ended.
+pub(crate) fn start_time(pid: i32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    (state != "Z" && state != "X").then(|| fields.nth(18)?.parse().ok())?
+}
