@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use hatchery_failpoints::VARIABLE;
 use serde_json::json;
 
 use crate::client::{Client, Heard};
-use crate::gateway::Gateway;
+use crate::gateway::{Armed, Gateway};
 use crate::home::Home;
 use crate::record::Record;
 use crate::work::{How, Job};
@@ -33,7 +34,7 @@ pub(crate) fn ask_for(
     let (by_command, by_frame): (Vec<Job>, Vec<Job>) =
         jobs.into_iter().partition(|job| matches!(job.how, How::Command { .. }));
     let commands =
-        by_command.iter().map(|job| (job.label.clone(), begin(asking.home, job))).collect();
+        by_command.iter().map(|job| (job.label.clone(), begin(asking.home, job, None))).collect();
     let (one, other) = by_frame.split_at(by_frame.len() / 2);
     std::thread::scope(|scope| {
         scope.spawn(|| ask_on_one_connection(asking, one, false, deadline));
@@ -48,13 +49,17 @@ fn work(home: &Home) -> PathBuf {
     home.path().join("work")
 }
 
-fn begin(home: &Home, job: &Job) -> Child {
+/// Starts the command that asks for a job. Where there is no gateway it becomes one.
+pub(crate) fn begin(home: &Home, job: &Job, armed: Option<Armed>) -> Child {
     let mut words = vec!["spawn", "--json", "--runtime", job.runtime, "--label", &job.label];
     if !job.is_attached() {
         words.push("--detach");
     }
     words.extend(["--", &job.line]);
     let mut command = home.command(&words);
+    if let Some(armed) = armed {
+        command.env(VARIABLE, armed.to_string());
+    }
     command.current_dir(work(home)).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
 }
 
@@ -68,6 +73,9 @@ fn ask_on_one_connection(asking: &Asking<'_>, jobs: &[Job], mut kills: bool, dea
     let mut open: Vec<&Job> = jobs.iter().collect();
     while !open.is_empty() {
         let Heard::Frame(frame) = client.hear(deadline) else { return };
+        if frame["event"] == "run.output" {
+            asking.record.heard(&frame["payload"]);
+        }
         if frame["type"] != "res" {
             continue;
         }
@@ -79,8 +87,14 @@ fn ask_on_one_connection(asking: &Asking<'_>, jobs: &[Job], mut kills: bool, dea
         if asking.record.answered(job, &frame) {
             open.retain(|open| open.label != job.label);
         }
-        if let (true, Some(session)) = (kills, frame["payload"]["sessionId"].as_str()) {
-            client.send("kill", "sessions.kill", &json!({"session": session}));
+        if kills && frame["ok"] == true {
+            match (job.conversation(), frame["payload"]["sessionId"].as_str()) {
+                (Some(key), _) => client.send("kill", "chat.abort", &json!({"sessionKey": key})),
+                (None, Some(session)) => {
+                    client.send("kill", "sessions.kill", &json!({"session": session}));
+                }
+                (None, None) => continue,
+            }
             kills = false;
         }
     }

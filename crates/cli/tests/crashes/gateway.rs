@@ -1,7 +1,8 @@
 //! A gateway that is to die.
 
+use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -18,6 +19,12 @@ pub(crate) struct Armed {
     pub(crate) times: u64,
 }
 
+impl fmt::Display for Armed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.point.name(), self.times)
+    }
+}
+
 /// A gateway as a child of this process.
 pub(crate) struct Gateway {
     child: Child,
@@ -28,8 +35,8 @@ impl Gateway {
     /// Starts a gateway; `None` if it has died before it was ready, as it may when armed.
     pub(crate) fn start(home: &Home, armed: Option<Armed>) -> Option<Self> {
         let mut command = home.command(&["gateway", "run", "--background", "--port", "0"]);
-        if let Some(Armed { point, times }) = armed {
-            command.env(VARIABLE, format!("{}@{times}", point.name()));
+        if let Some(armed) = armed {
+            command.env(VARIABLE, armed.to_string());
         }
         let stderr = home.path().join("stderr");
         command.stdout(Stdio::piped()).stderr(File::create(&stderr).unwrap());
@@ -44,6 +51,33 @@ impl Gateway {
         let said = std::fs::read_to_string(stderr).unwrap();
         assert!(armed.is_some() && status.signal() == Some(SIGKILL), "{status}: {said}");
         None
+    }
+
+    /// A command that may become a gateway.
+    pub(crate) fn hosted(child: Child, armed: Option<Armed>) -> Self {
+        Self { child, armed }
+    }
+
+    /// Whether a hosting command has come to an end of its own by then, and with its gateway
+    /// alive to that end.
+    pub(crate) fn is_over_by(&mut self, deadline: Instant) -> Option<bool> {
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert!(self.armed.is_some() || status.signal().is_none(), "{status}");
+                return Some(status.signal().is_none());
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+    }
+
+    /// What a command that has ended has printed.
+    pub(crate) fn printed(&mut self) -> String {
+        let mut printed = Vec::new();
+        self.child.stdout.take().unwrap().read_to_end(&mut printed).unwrap();
+        String::from_utf8_lossy(&printed).into_owned()
     }
 
     /// Whether it has died. It must not end in any other way.

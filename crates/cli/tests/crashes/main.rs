@@ -13,6 +13,9 @@ mod gateway;
 #[path = "../conformance/home.rs"]
 #[allow(dead_code)]
 mod home;
+mod journal;
+mod life;
+mod plan;
 mod processes;
 mod random;
 mod record;

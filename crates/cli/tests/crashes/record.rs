@@ -20,6 +20,8 @@ pub(crate) struct Known {
     pub(crate) refused: BTreeSet<String>,
     /// How runs ended, as their askers were told, by label.
     pub(crate) ended: BTreeMap<String, String>,
+    /// What runs were heard to say: session, place in what it says, text.
+    pub(crate) heard: Vec<(String, u64, String)>,
     /// The sessions that were said to be stopped.
     pub(crate) stopped: BTreeSet<String>,
 }
@@ -62,6 +64,13 @@ impl Record {
                 true
             }
         }
+    }
+
+    /// Takes note of what a run says.
+    pub(crate) fn heard(&self, said: &Value) {
+        let text = |name: &str| said[name].as_str().unwrap().to_owned();
+        let piece = (text("sessionId"), said["seq"].as_u64().unwrap(), text("text"));
+        self.known().heard.push(piece);
     }
 
     /// Takes note of the answer to a kill.

@@ -101,6 +101,15 @@ impl<'a> Verdict<'a> {
         for label in &self.known.refused {
             assert!(self.row(label).is_none(), "{label} was refused, and is there");
         }
+        for (session, seq, said) in &self.known.heard {
+            let is_it = |item: &&Value| item["kind"] == "output" && item["seq"] == *seq;
+            let kept = self.histories[session].iter().find(is_it).map(|item| text(&item["text"]));
+            assert_eq!(
+                kept.as_ref(),
+                Some(said),
+                "{session} was heard to say this, as number {seq}"
+            );
+        }
         for session in &self.known.stopped {
             let row = self.rows.iter().find(|row| row["id"] == session.as_str());
             let status = row.map(|row| text(&row["run"]["status"])).unwrap_or_default();

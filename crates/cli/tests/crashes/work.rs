@@ -69,6 +69,13 @@ impl Job {
         Self { label, how, runtime, line }
     }
 
+    /// What a command asks that hosts its gateway.
+    pub(crate) fn for_a_host(random: &mut Random, label: String) -> Self {
+        let runtime = *random.pick(&RUNTIMES);
+        let line = line(random, &label, runtime, 1);
+        Self { label, how: How::Command { attached: true }, runtime, line }
+    }
+
     /// The request that asks for it; none where a command does.
     pub(crate) fn request(&self, directory: &Path) -> Option<(&'static str, Value)> {
         match self.how {
