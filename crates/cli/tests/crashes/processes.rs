@@ -49,18 +49,18 @@ pub(crate) fn kill_gateways(home: &Path) {
     }
 }
 
-/// Fails if one of these is there when the limit, counted from `since`, is over.
-pub(crate) fn assert_gone(processes: &BTreeSet<Process>, since: Instant) {
-    let mut left = processes.clone();
-    loop {
-        let in_time = since.elapsed() < LIMIT;
-        left.retain(|(pid, started)| start_time(*pid) == Some(*started));
-        if left.is_empty() {
-            return;
-        }
-        assert!(in_time, "still there after {LIMIT:?}: {}", described(&left));
-        std::thread::park_timeout(Duration::from_millis(5));
+/// Kills everything of this home.
+pub(crate) fn kill_all(home: &Path) {
+    for (pid, _) in of_home(home) {
+        kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
     }
+}
+
+/// Fails if one of these is there.
+pub(crate) fn assert_gone(processes: &BTreeSet<Process>) {
+    let is_there = |(pid, started): &&Process| start_time(*pid) == Some(*started);
+    let left: BTreeSet<Process> = processes.iter().filter(is_there).copied().collect();
+    assert!(left.is_empty(), "still there in the next life: {}", described(&left));
 }
 
 /// Fails if anything of this home is there when the limit, counted from `since`, is over.
