@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::gateway::Gateway;
 use crate::home::{Home, wait_until};
 use crate::processes::start_time;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How many numbers may be missed before it is given up: others start processes too.
 const ATTEMPTS: u32 = 200;
@@ -40,14 +40,14 @@ fn a_process_that_has_got_the_number_of_a_dead_keeper_lives() {
     let mut gateway = Gateway::start(&home, None).unwrap();
     let mut client = Client::connect(&home).unwrap();
     let here = home.path();
-    let spawn = json!({"task": "echo $PPID > keeper; sleep 1000", "runtime": "local",
+    let spawn = json!({"task": "sleep 1000", "runtime": "local",
         "callerCwd": here});
     let receipt = client.ok("sessions.spawn", &spawn);
-    let keeper: i32 = home.wait_for_file("keeper").parse().unwrap();
     wait_until("the journal knows the keeper", || {
         let session = client.ok("sessions.show", &json!({"session": receipt["sessionId"]}));
         session["run"]["status"] == "running"
     });
+    let keeper = recorded_keeper(&home);
     gateway.kill();
     wait_until("the keeper is gone", || kill(Pid::from_raw(keeper), None).is_err());
     let Some(mut innocent) = process_with_number(keeper) else {
@@ -62,6 +62,15 @@ fn a_process_that_has_got_the_number_of_a_dead_keeper_lives() {
     kill(Pid::from_raw(keeper), Signal::SIGKILL).unwrap();
     innocent.wait().unwrap();
     gateway.kill();
+}
+
+/// The number of the keeper that the journal has of the only run.
+fn recorded_keeper(home: &Home) -> i32 {
+    let journal = Connection::open(home.state_directory().join("hatchery.db")).unwrap();
+    let process: String =
+        journal.query_row("SELECT process FROM runs", [], |row| row.get(0)).unwrap();
+    let process: Value = serde_json::from_str(&process).unwrap();
+    i32::try_from(process["pid"].as_i64().unwrap()).unwrap()
 }
 
 /// A process with this number, where the system lets us choose and nobody is faster.
