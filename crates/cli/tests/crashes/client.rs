@@ -53,6 +53,20 @@ impl Client {
         self.reader.get_mut().write_all(format!("{frame}\n").as_bytes()).ok();
     }
 
+    /// Sends a request and waits until it is answered, or whoever had it is gone.
+    pub(crate) fn tell(&mut self, method: &str, params: &Value) {
+        self.send(method, method, params);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.hear(deadline) {
+                Heard::Frame(frame) if frame["type"] == "res" && frame["id"] == method => return,
+                Heard::Frame(_) => {}
+                Heard::Nothing => panic!("no answer to {method}"),
+                Heard::Gone => return,
+            }
+        }
+    }
+
     /// The next frame, if it comes by then.
     pub(crate) fn hear(&mut self, deadline: Instant) -> Heard {
         loop {

@@ -70,8 +70,9 @@ impl Round<'_> {
         let commands = ask_for(&asking, jobs, gateway);
         let mut died = gateway.is_dead();
         if !died && life.told_to_end {
-            if let Some(mut client) = Client::connect(&self.home) {
-                client.send("gateway.stop", "gateway.stop", &json!({}));
+            match Client::connect(&self.home) {
+                Some(mut client) => client.tell("gateway.stop", &json!({})),
+                None => assert!(gateway.is_dead(), "a gateway that lives lets nobody in"),
             }
             died = gateway.ends();
         } else if !died {
@@ -82,7 +83,7 @@ impl Round<'_> {
             let output = command.wait_with_output().unwrap();
             self.record.printed(&label, &String::from_utf8_lossy(&output.stdout));
         }
-        // A command that found no gateway any more has started one.
+        // A command that found no gateway any more has started one, or was just about to.
         processes::kill_gateways(self.home.path());
         died
     }

@@ -38,11 +38,21 @@ pub(crate) fn of_home(home: &Path) -> BTreeSet<Process> {
     found
 }
 
-/// Kills the gateways of this home.
+/// Kills the gateways of this home, and what is about to become one: a copy of a command, which
+/// still has the command's own words.
 pub(crate) fn kill_gateways(home: &Path) {
-    for (pid, _) in of_home(home) {
+    let command = concat!(env!("CARGO_BIN_EXE_hatchery"), "\0");
+    let is_one = |(pid, _): &Process| {
         let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        if String::from_utf8_lossy(&words).contains("\0gateway\0run\0") {
+        let words = String::from_utf8_lossy(&words).into_owned();
+        words.starts_with(command) || words.contains("\0gateway\0run\0")
+    };
+    loop {
+        let gateways: Vec<Process> = of_home(home).into_iter().filter(is_one).collect();
+        if gateways.is_empty() {
+            return;
+        }
+        for (pid, _) in gateways {
             // It may end by itself meanwhile.
             kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
         }

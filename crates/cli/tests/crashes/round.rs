@@ -87,7 +87,7 @@ impl<'a> Round<'a> {
         let verdict = Verdict::hear(&mut client, &known, &effects);
         verdict.check();
         verdict.count(&mut self.sum.lock().unwrap());
-        client.send("gateway.stop", "gateway.stop", &json!({}));
+        client.tell("gateway.stop", &json!({}));
         assert!(!gateway.ends());
         processes::assert_none_of(self.home.path(), Instant::now());
         journal::check(&self.home);
