@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use hatchery_access::{Caller, Permit, Proof, Refusal, Remedy, TicketOffice, Write};
 use hatchery_agent::Cancel;
+use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::{ErrorCode, RunId, RunStatus, SessionId};
 use hatchery_spawn::{Command, Effect, Event, Run, State, effects};
 use hatchery_store::{CommitError, Store};
@@ -187,7 +188,10 @@ impl Supervisor {
                         runtime = %run.runtime, depth = run.depth(), "run accepted");
                 }
                 Event::RunStarting { run } => core.watchers.state(run, RunStatus::Starting),
-                Event::RunRunning { run, .. } => core.watchers.state(run, RunStatus::Running),
+                Event::RunRunning { run, .. } => {
+                    reach(Point::Running);
+                    core.watchers.state(run, RunStatus::Running);
+                }
                 Event::RunWaiting { run, .. } => core.watchers.state(run, RunStatus::Waiting),
                 Event::RunResumed { run, results } => {
                     core.watchers.state(run, RunStatus::Running);
@@ -201,6 +205,7 @@ impl Supervisor {
                     tracing::warn!(%run, reason, "the result could not be told on its route");
                 }
                 Event::RunFinished { run, outcome } => {
+                    reach(Point::EndUntold);
                     tracing::info!(%run, status = %outcome.status, exit_code = outcome.exit_code,
                         output_bytes = outcome.output_bytes, "run finished");
                     if let Some(run) = ended.iter().find(|ended| ended.id == *run) {
@@ -238,6 +243,7 @@ impl Supervisor {
                 Effect::Start(_) | Effect::Resume(_) => {}
                 Effect::Deliver(run) => self.deliver(&run),
                 Effect::Stop(run) => {
+                    reach(Point::Stopping);
                     if let Some(tasks) = self.core().tasks.get(&run) {
                         tasks.cancel.cancel();
                     }
@@ -367,11 +373,14 @@ impl Supervisor {
             core.shutting_down = true;
             core.watchers.shutdown();
         }
+        reach(Point::ShutdownBegun);
         let stop = Command::ShutDown { keep_queued: self.stays };
         if let Err(refusal) = self.command(&stop) {
             tracing::error!("the runs could not be told to stop: {refusal}");
         }
+        reach(Point::ShutdownTold);
         if tokio::time::timeout(SHUTDOWN_GRACE, self.idle()).await.is_ok() {
+            reach(Point::ShutdownIdle);
             return;
         }
         for tasks in self.core().tasks.values() {

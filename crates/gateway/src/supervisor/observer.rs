@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::{OutputStream, RunId, SessionId};
 use hatchery_runtime::{Observer, Progress};
 use hatchery_sandbox::ProcessIdentity;
@@ -91,6 +92,7 @@ impl Observer for RunObserver {
             }
         });
         self.pulse.beat();
+        reach(Point::Unmarked);
         self.supervisor.note(&Command::Started { run: self.run.clone(), process });
     }
 
@@ -119,11 +121,13 @@ impl Observer for RunObserver {
         let supervisor = Arc::clone(&self.supervisor);
         let afterwards = move |durable: Result<(), CommitError>| match durable {
             Ok(()) => {
+                reach(Point::AfterOutput);
                 supervisor.core().watchers.output(&piece, &share);
                 supervisor.talk.said(&piece.run, piece.stream, &piece.bytes, now_ms());
             }
             Err(error) => supervisor.journal_broke(&error, &[]),
         };
+        reach(Point::BeforeOutput);
         self.supervisor.store.append(now_ms(), entries, Box::new(afterwards));
     }
 
