@@ -134,6 +134,9 @@ pub(crate) enum SessionsCommand {
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: u32,
+        /// Those too that left the list some time after their end
+        #[arg(long)]
+        archived: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -146,6 +149,8 @@ pub(crate) enum SessionsCommand {
     Attach(AttachArgs),
     /// Stop a session and everything it started
     Kill(SessionArgs),
+    /// Bring an archived session back into the list
+    Reopen(SessionArgs),
     /// Delete a session and what was said in it
     Delete(SessionArgs),
     /// Everything that is kept of a session, as lines of JSON

@@ -1,4 +1,4 @@
-//! `hatchery sessions list | show | history | attach | kill | delete`.
+//! `hatchery sessions list | show | history | attach | kill | reopen | delete`.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -20,11 +20,14 @@ use crate::render;
 
 pub(crate) async fn run(command: SessionsCommand) -> Result<ExitCode, Failure> {
     match command {
-        SessionsCommand::List { tree, limit, json } => list(tree, limit, json).await,
+        SessionsCommand::List { tree, limit, archived, json } => {
+            list(tree, limit, archived, json).await
+        }
         SessionsCommand::Show(args) => show(args).await,
         SessionsCommand::History(args) => history(args).await,
         SessionsCommand::Attach(args) => follow(args).await,
         SessionsCommand::Kill(args) => kill(args).await,
+        SessionsCommand::Reopen(args) => reopen(args).await,
         SessionsCommand::Delete(args) => delete(args).await,
         SessionsCommand::Export { session, output } => export::run(session, output).await,
         // It has a file of its own.
@@ -39,8 +42,15 @@ pub(super) async fn ask(method: Method, params: Value) -> Result<Value, Failure>
     answer
 }
 
-async fn list(tree: bool, limit: u32, as_json: bool) -> Result<ExitCode, Failure> {
-    let answer = ask(Method::SessionsList, json!({"limit": limit})).await?;
+async fn list(
+    tree: bool,
+    limit: u32,
+    archived: bool,
+    as_json: bool,
+) -> Result<ExitCode, Failure> {
+    let archived = if archived { json!("all") } else { json!(false) };
+    let params = json!({"limit": limit, "archived": archived});
+    let answer = ask(Method::SessionsList, params).await?;
     let answer = own_words(&answer);
     if as_json {
         render::json(&answer);
@@ -135,6 +145,18 @@ async fn show(args: SessionArgs) -> Result<ExitCode, Failure> {
     rows.retain(|(_, value)| !value.is_empty());
     let rows = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
     render::line(&render::rows(rows));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn reopen(args: SessionArgs) -> Result<ExitCode, Failure> {
+    let session = ask(Method::SessionsShow, json!({"session": args.session})).await?;
+    let params = json!({"key": session["key"], "archived": false});
+    let answer = ask(Method::SessionsPatch, params).await?;
+    if args.json {
+        render::json(&answer);
+    } else {
+        render::line(&format!("Reopened {}", render::text(&session, "/sessionId")));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
