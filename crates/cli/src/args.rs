@@ -333,6 +333,7 @@ impl Arguments {
                 SessionsCommand::Show(args)
                 | SessionsCommand::History(args)
                 | SessionsCommand::Kill(args)
+                | SessionsCommand::Reopen(args)
                 | SessionsCommand::Delete(args),
             ) => args.json,
             Command::Sessions(SessionsCommand::Attach(args)) => args.json,

@@ -237,6 +237,10 @@ impl Gateway {
             let flushing = async move { supervisor.flush_audit_regularly().await };
             tasks.push(tokio::spawn(flushing).abort_handle());
         }
+        if options.doors == Doors::All {
+            let supervisor = Arc::clone(&shared.supervisor);
+            tasks.push(tokio::spawn(supervisor.keep_house()).abort_handle());
+        }
         if let Some(process) = ProcessIdentity::current() {
             let version = env!("CARGO_PKG_VERSION").to_owned();
             let port = address.map(|address| address.port());

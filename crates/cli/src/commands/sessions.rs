@@ -42,12 +42,7 @@ pub(super) async fn ask(method: Method, params: Value) -> Result<Value, Failure>
     answer
 }
 
-async fn list(
-    tree: bool,
-    limit: u32,
-    archived: bool,
-    as_json: bool,
-) -> Result<ExitCode, Failure> {
+async fn list(tree: bool, limit: u32, archived: bool, as_json: bool) -> Result<ExitCode, Failure> {
     let archived = if archived { json!("all") } else { json!(false) };
     let params = json!({"limit": limit, "archived": archived});
     let answer = ask(Method::SessionsList, params).await?;

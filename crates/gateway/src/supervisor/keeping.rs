@@ -94,7 +94,7 @@ impl Supervisor {
     }
 
     /// Whether the journal takes what happens.
-    pub(super) fn can_keep(&self) -> bool {
+    pub(crate) fn takes_what_happens(&self) -> bool {
         self.core().journal_error.is_none()
     }
 }

@@ -7,6 +7,7 @@
 mod audit;
 mod clocks;
 mod doing;
+mod housekeeping;
 mod keeping;
 mod keys;
 mod notices;
@@ -97,6 +98,8 @@ struct Core {
     snapshot_due: bool,
     /// Why the journal takes nothing any more, once it does not.
     journal_error: Option<CommitError>,
+    /// What is damaged in the journal's file, where something is.
+    journal_fault: Option<String>,
 }
 
 /// What goes on for a run at work.
@@ -107,13 +110,27 @@ struct RunTasks {
 }
 
 /// What a gateway is doing, in numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Load {
     pub(crate) live: usize,
     pub(crate) at_work: u32,
     pub(crate) queued: usize,
     pub(crate) connections: usize,
-    pub(crate) journal_broken: bool,
+    pub(crate) journal: JournalCondition,
+    /// Results that wait to be told on their routes, and those of them that are not tried again.
+    pub(crate) notices: usize,
+    pub(crate) blocked: usize,
+}
+
+/// Whether the journal takes what happens, and can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum JournalCondition {
+    /// All is well.
+    Ok,
+    /// It takes nothing any more, for this reason.
+    Broken(String),
+    /// Its file is damaged in a place that was not needed yet.
+    Damaged(String),
 }
 
 impl Supervisor {
@@ -239,7 +256,9 @@ impl Supervisor {
     fn perform(self: &Arc<Self>, events: &[Event]) {
         for effect in events.iter().filter_map(effects) {
             match effect {
-                Effect::Start(run) | Effect::Resume(run) if self.can_keep() => self.start(&run),
+                Effect::Start(run) | Effect::Resume(run) if self.takes_what_happens() => {
+                    self.start(&run)
+                }
                 Effect::Start(_) | Effect::Resume(_) => {}
                 Effect::Deliver(run) => self.deliver(&run),
                 Effect::Stop(run) => {
@@ -309,11 +328,22 @@ impl Supervisor {
     pub(crate) fn load(&self) -> Load {
         let core = self.core();
         Load {
-            live: if core.is_idle() { 0 } else { core.state.runs().count() },
+            live: if core.is_idle() { 0 } else { core.state.len() },
             at_work: core.state.at_work(),
             queued: core.state.queue().len(),
             connections: core.watchers.connection_count(),
-            journal_broken: core.journal_error.is_some(),
+            journal: match (&core.journal_error, &core.journal_fault) {
+                (Some(error), _) => JournalCondition::Broken(error.to_string()),
+                (None, Some(fault)) => JournalCondition::Damaged(fault.clone()),
+                (None, None) => JournalCondition::Ok,
+            },
+            notices: core.state.notices().len(),
+            blocked: core
+                .state
+                .notices()
+                .values()
+                .filter(|notice| notice.blocked.is_some())
+                .count(),
         }
     }
 
