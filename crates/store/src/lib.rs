@@ -8,6 +8,7 @@
 mod audit;
 mod conversations;
 mod counts;
+mod deliveries;
 mod devices;
 mod entry;
 mod list;
@@ -27,6 +28,7 @@ pub use audit::{
     AuditEntry, AuditError, AuditEvent, AuditFilter, AuditLog, Fault, Head, InvalidHead, Verdict,
 };
 pub use counts::SessionCounts;
+pub use deliveries::{Delivery, DeliveryState};
 pub use devices::{DeviceChange, DeviceCondition, DeviceStore, KeptDevices, NoRandomness};
 pub use entry::{Afterwards, Entry};
 pub use list::{ListedSession, SessionPage, SessionQuery};

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use serde_json::to_string;
 
 use crate::audit::{self, Chain};
-use crate::{Entry, conversations, snapshots};
+use crate::{Entry, conversations, deliveries, snapshots};
 
 /// Writes one entry and what follows from it in the projections.
 pub(crate) fn project(
@@ -101,14 +101,14 @@ fn project_event(connection: &Connection, at_ms: i64, event: &Event) -> rusqlite
             }
             Ok(())
         }
+        Event::NoticeDue { .. }
+        | Event::NoticeDelivered { .. }
+        | Event::NoticeBlocked { .. }
+        | Event::NoticeDismissed { .. } => deliveries::project(connection, at_ms, event),
         Event::RunStopping { .. }
         | Event::RunResumable { .. }
         | Event::BudgetReserved { .. }
         | Event::BudgetSettled { .. }
-        | Event::NoticeDue { .. }
-        | Event::NoticeDelivered { .. }
-        | Event::NoticeBlocked { .. }
-        | Event::NoticeDismissed { .. }
         | Event::SessionArchived { .. }
         | Event::SessionReopened { .. }
         | Event::Refused { .. }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Transaction, params};
 use hatchery_protocol::{AgentId, SessionId, SessionKey, SessionKind};
 
 use crate::audit::{self, Key};
-use crate::{conversations, snapshots};
+use crate::{conversations, deliveries, snapshots};
 
 /// What a step may need beside the tables.
 pub(crate) struct Circumstances<'a> {
@@ -20,8 +20,13 @@ type Migration = fn(&Transaction<'_>, &Circumstances<'_>) -> rusqlite::Result<()
 
 /// The steps from an empty database to today's tables, in order. The version of a database is how
 /// many of them it has taken; a step that was ever released is never changed, only followed.
-const MIGRATIONS: &[Migration] =
-    &[journal_and_projections, audit_chain, conversations::tables, snapshots::tables];
+const MIGRATIONS: &[Migration] = &[
+    journal_and_projections,
+    audit_chain,
+    conversations::tables,
+    snapshots::tables,
+    deliveries::tables,
+];
 
 /// The version of the tables this program writes.
 pub(crate) const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;

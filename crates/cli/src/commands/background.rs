@@ -189,6 +189,10 @@ async fn status(as_json: bool) -> Result<ExitCode, Failure> {
         vec!["journal".to_owned(), render::text(&answer, "/journal")],
         vec!["state".to_owned(), render::text(&answer, "/stateDirectory")],
     ];
+    if let Some(blocked) = answer["notices"]["blocked"].as_u64().filter(|blocked| *blocked > 0) {
+        let look = "see `hatchery tasks list --blocked`";
+        rows.push(vec!["results".to_owned(), format!("{blocked} could not be told; {look}")]);
+    }
     if let Some(fingerprint) = answer["tlsFingerprint"].as_str() {
         rows.insert(2, vec!["certificate".to_owned(), format!("SHA-256 {fingerprint}")]);
     }

@@ -21,8 +21,8 @@ pub(crate) async fn run(command: SessionsCommand) -> Result<ExitCode, Failure> {
         SessionsCommand::Show(args) => show(args).await,
         SessionsCommand::History(args) => history(args).await,
         SessionsCommand::Kill(args) => kill(args).await,
-        // It has a file of its own.
-        SessionsCommand::Spawn(_) => Ok(exit::FAILED),
+        // These have files of their own.
+        SessionsCommand::Spawn(_) | SessionsCommand::Yield(_) => Ok(exit::FAILED),
     }
 }
 

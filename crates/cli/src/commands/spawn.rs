@@ -10,12 +10,12 @@ use hatchery_protocol::{
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::background;
 use super::output::Output;
-use crate::args::{ListenArgs, SpawnArgs, budget_of};
-use crate::attach::{Attached, Purpose, attach, attach_to_running, host_told_to_end};
+use super::tasks::ensure_running;
+use super::whole_seconds;
+use crate::args::{SpawnArgs, budget_of};
+use crate::attach::{Attached, Purpose, attach, host_told_to_end};
 use crate::client::outcome;
-use crate::environment;
 use crate::exit;
 use crate::failure::Failure;
 use crate::render;
@@ -47,6 +47,10 @@ pub(crate) async fn run(args: SpawnArgs) -> Result<ExitCode, Failure> {
     if args.detach {
         return detached(&args, &params, output).await;
     }
+    // A result is told elsewhere by a gateway that stays, also when this command is over.
+    if args.announce_to.is_some() {
+        ensure_running().await?;
+    }
     let signals = Signals {
         interrupt: signal(SignalKind::interrupt()).map_err(Failure::system("signals"))?,
         terminate: signal(SignalKind::terminate()).map_err(Failure::system("signals"))?,
@@ -72,10 +76,7 @@ fn params(args: &SpawnArgs) -> Result<SpawnParams, Failure> {
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let here = std::env::current_dir().map_err(Failure::system("finding this directory"))?;
     let cwd = args.cwd.as_ref().map(|cwd| readable("--cwd", &here.join(cwd).into_os_string()));
-    // Rounded up: less than a second is not for ever.
-    let seconds = |limit: Option<Duration>| {
-        limit.map(|limit| limit.as_secs().max(u64::from(!limit.is_zero())))
-    };
+    let seconds = |limit: Option<Duration>| limit.map(whole_seconds);
     Ok(SpawnParams {
         agent_id: args.agent.clone(),
         runtime: Some(args.runtime),
@@ -100,10 +101,7 @@ async fn detached(
     params: &SpawnParams,
     mut output: Output,
 ) -> Result<ExitCode, Failure> {
-    if environment::inside_run().is_none() && attach_to_running().await?.is_none() {
-        eprintln!("hatchery: no gateway is running; starting one in the background");
-        background::start(&ListenArgs::default())?;
-    }
+    ensure_running().await?;
     let mut attached = attach(Purpose::Run).await?;
     let answer = attached.client.call(Method::SessionsSpawn, params).await;
     attached.release(false).await;

@@ -9,6 +9,7 @@ use crate::gateway::Shared;
 /// The gateway's condition.
 pub(crate) fn status(shared: &Shared, _permit: &Permit<Read>) -> Value {
     let load = shared.supervisor.load();
+    let notices = shared.supervisor.open_notices();
     json!({
         "pid": std::process::id(),
         "version": env!("CARGO_PKG_VERSION"),
@@ -19,6 +20,7 @@ pub(crate) fn status(shared: &Shared, _permit: &Permit<Read>) -> Value {
         "connections": load.connections,
         "tlsFingerprint": shared.tls.as_ref().map(|tls| &tls.fingerprint),
         "runs": {"live": load.live, "atWork": load.at_work, "queued": load.queued},
+        "notices": {"pending": notices.pending, "blocked": notices.blocked},
         "journal": if load.journal_broken { "broken" } else { "ok" },
         "stateDirectory": shared.state_directory.path(),
     })
