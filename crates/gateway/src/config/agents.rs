@@ -57,6 +57,7 @@ pub struct SubagentDefaults {
     /// ever. Default: 60.
     pub archive_after_minutes: u32,
     /// What each tree of runs may use up.
+    #[serde(default)]
     pub budget: TreeBudget,
 }
 
