@@ -25,7 +25,8 @@ fn a_tree_has_no_more_descendants_than_its_budget_allows() {
 fn a_child_cannot_widen_the_budget_it_was_given() {
     let home = Home::with_config(DEEP, "");
     home.start_gateway();
-    let inner = "hatchery spawn --runtime local -- echo one && hatchery spawn --runtime local -- echo two";
+    let inner =
+        "hatchery spawn --runtime local -- echo one && hatchery spawn --runtime local -- echo two";
     let line = format!("hatchery spawn --runtime local --budget descendants=9 -- '{inner}'");
     let words = ["spawn", "--runtime", "local", "--budget", "descendants=2", "--", &line];
     let said = home.run(&words);

@@ -35,7 +35,8 @@ fn a_run_does_not_wait_for_a_slot_for_longer_than_it_may() {
     assert_eq!(home.run(&["sessions", "kill", &session]).status, 0);
     assert_eq!(first.wait_with_output().unwrap().status.code(), Some(130));
     // A run that gets its slot in time has that clock behind it.
-    let words = ["spawn", "--runtime", "local", "--queue-timeout", "1s", "--", "sleep 1.5; echo on"];
+    let words =
+        ["spawn", "--runtime", "local", "--queue-timeout", "1s", "--", "sleep 1.5; echo on"];
     assert_eq!(home.run(&words).status, 0);
 }
 
@@ -54,7 +55,8 @@ fn with_agent(command: &str) -> Home {
 fn an_agent_that_does_not_get_to_work_in_time_is_ended() {
     let home = with_agent(r#"["sh", "-c", "echo $$ > odd.pid; exec sleep 600"]"#);
     home.start_gateway();
-    let words = ["spawn", "--agent", "odd", "--runtime", "acp", "--start-timeout", "1s", "--", "hi"];
+    let words =
+        ["spawn", "--agent", "odd", "--runtime", "acp", "--start-timeout", "1s", "--", "hi"];
     assert_timed_out(&home.run(&words), "it did not get to work within its startTimeoutSeconds");
     assert_eq!(newest(&home).0, "timed_out");
 }
@@ -91,7 +93,8 @@ fn a_run_that_is_slow_and_alive_lives_to_its_end() {
     let home = Home::with_config("{ gateway: { port: 0 } }", "");
     home.start_gateway();
     for runtime in ["local", "isolated", "acp"] {
-        let line = "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do echo $i; sleep 0.2; done; echo end";
+        let line =
+            "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do echo $i; sleep 0.2; done; echo end";
         let words = ["spawn", "--runtime", runtime, "--idle-timeout", "2s", "--", line];
         let said = home.run(&words);
         assert_eq!(said.status, 0, "{runtime}: {said:?}");
@@ -140,7 +143,10 @@ fn the_time_of_a_tree_goes_on_when_its_top_is_over() {
     wait_until("the child is over", || newest(&home).0 != "running");
     let (status, history) = newest(&home);
     assert_eq!(status, "timed_out");
-    assert!(history.contains("so far\n< timed_out: the time of its whole tree was up"), "{history}");
+    assert!(
+        history.contains("so far\n< timed_out: the time of its whole tree was up"),
+        "{history}"
+    );
     // Its result stands where its parent's does.
     let inbox = home.run(&["sessions", "history", "sess_main"]).stdout;
     assert_eq!(inbox.matches(" from sess_").count(), 2, "{inbox}");

@@ -98,7 +98,8 @@ fn results_read_as_a_person_would_have_them() {
 #[test]
 fn what_a_run_has_not_looked_at_moves_up_once_when_it_ends() {
     let home = home();
-    let line = children("local", "1 2 3") + "echo $$ > begun; while [ ! -e end ]; do sleep 0.02; done";
+    let line =
+        children("local", "1 2 3") + "echo $$ > begun; while [ ! -e end ]; do sleep 0.02; done";
     let parent = begin(&home, "local", &line);
     home.wait_for_file("begun");
     // Two are over before it ends, one after.
@@ -183,7 +184,8 @@ fn only_a_run_with_something_to_wait_for_waits() {
     assert!(said.stderr.contains("no live sub-agents and no results"), "{said:?}");
     assert!(said.stderr.contains("try: start a sub-agent first"), "{said:?}");
     // What it was told already it is not told again.
-    let said = from_inside("hatchery spawn --runtime local -- true && hatchery sessions yield --json");
+    let said =
+        from_inside("hatchery spawn --runtime local -- true && hatchery sessions yield --json");
     assert!(said.stdout.contains("NOTHING_TO_WAIT_FOR"), "{said:?}");
     for words in [&["sessions", "yield"][..], &["sessions_yield"]] {
         let said: Said = home.run(words);

@@ -120,11 +120,7 @@ pub(crate) async fn get(
 }
 
 /// The task a text means, among those the caller may see.
-fn find(
-    store: &Store,
-    caller: &Caller,
-    text: &str,
-) -> Result<Result<TaskRow, Refusal>, ReadError> {
+fn find(store: &Store, caller: &Caller, text: &str) -> Result<Result<TaskRow, Refusal>, ReadError> {
     let runs = if text.is_empty() { Vec::new() } else { store.runs_named(text)? };
     let session = match runs.as_slice() {
         [run] => store.session_of_run(run)?,

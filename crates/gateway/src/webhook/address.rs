@@ -43,10 +43,11 @@ impl Address {
         if text.len() > MAX_ADDRESS_BYTES {
             return Err(BadAddress::TooLong);
         }
-        let uri: Uri = text.parse().map_err(|_| BadAddress::NotAUrl)?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        if !matches!(scheme.as_deref(), Some("http" | "https")) {
             return Err(BadAddress::Scheme);
         }
+        let uri: Uri = text.parse().map_err(|_| BadAddress::NotAUrl)?;
         match uri.authority() {
             Some(authority) if authority.as_str().contains('@') => Err(BadAddress::UserInfo),
             Some(authority) if !authority.host().is_empty() => Ok(Self(uri)),
@@ -92,8 +93,13 @@ impl From<BadAddress> for Refusal {
     fn from(bad: BadAddress) -> Self {
         let remedy = "name an address like https://example.com/hook with --announce-to";
         let message = format!("a result cannot be sent to that address: {bad}");
-        Self::forbidden("BAD_ROUTE", "routes of results", message, Remedy::Advice(remedy.to_owned()))
-            .in_class(ErrorCode::InvalidRequest)
+        Self::forbidden(
+            "BAD_ROUTE",
+            "routes of results",
+            message,
+            Remedy::Advice(remedy.to_owned()),
+        )
+        .in_class(ErrorCode::InvalidRequest)
     }
 }
 
@@ -110,12 +116,13 @@ mod tests {
             assert!(Address::parse(good).is_ok(), "{good}");
         }
         for (bad, why) in [
-            ("", BadAddress::NotAUrl),
+            ("", BadAddress::Scheme),
             ("http://", BadAddress::NotAUrl),
             ("http://:80/", BadAddress::NotAUrl),
             ("http://h/a b", BadAddress::NotAUrl),
             ("http://h/\r\nx: y", BadAddress::NotAUrl),
             ("h", BadAddress::Scheme),
+            ("example.com/hook", BadAddress::Scheme),
             ("/hook", BadAddress::Scheme),
             ("ftp://h/", BadAddress::Scheme),
             ("unix://h/", BadAddress::Scheme),

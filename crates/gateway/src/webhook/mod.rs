@@ -10,10 +10,10 @@ mod letter;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hatchery_agent::outward;
 use http::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{HeaderName, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hatchery_agent::outward;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
