@@ -139,7 +139,10 @@ impl Store {
     /// [`ReadError`].
     pub fn session_of_run(&self, run: &RunId) -> Result<Option<SessionView>, ReadError> {
         let connection = self.connection()?;
-        let sql = format!("SELECT {SESSION_COLUMNS} {SESSION_JOINS} WHERE r.id = ?1");
+        let sql = format!(
+            "SELECT {SESSION_COLUMNS} {SESSION_JOINS}
+             WHERE s.number = (SELECT session FROM runs WHERE id = ?1)"
+        );
         let mut statement = connection.prepare_cached(&sql)?;
         let mut rows = statement.query([run.as_str()])?;
         rows.next()?.map(session_view).transpose()

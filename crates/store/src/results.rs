@@ -3,8 +3,8 @@
 use hatchery_protocol::{RunId, SessionId};
 use hatchery_spawn::Outcome;
 use rusqlite::OptionalExtension;
-use serde_json::from_str;
 
+use crate::read::outcome_of;
 use crate::{ReadError, Store};
 
 /// How a run ended, and whose it was.
@@ -28,8 +28,8 @@ impl Store {
     pub fn results(&self, runs: &[RunId]) -> Result<Vec<RunResult>, ReadError> {
         let connection = self.connection()?;
         let mut statement = connection.prepare_cached(
-            "SELECT s.id, s.label, r.outcome FROM runs r JOIN sessions s ON s.run = r.id
-             WHERE r.id = ?1 AND r.outcome IS NOT NULL",
+            "SELECT s.id, s.label, e.body FROM runs r JOIN sessions s ON s.number = r.session
+             JOIN journal e ON e.seq = r.ended WHERE r.id = ?1",
         )?;
         let mut results = Vec::new();
         for run in runs {
@@ -38,8 +38,9 @@ impl Store {
                     Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, String>(2)?))
                 })
                 .optional()?;
-            let Some((session, label, outcome)) = found else { continue };
-            let (session, outcome) = (SessionId::new(session), from_str(&outcome)?);
+            let Some((session, label, end)) = found else { continue };
+            let Some(outcome) = outcome_of(&end)? else { continue };
+            let session = SessionId::new(session);
             results.push(RunResult { run: run.clone(), session, label, outcome });
         }
         Ok(results)

@@ -14,7 +14,8 @@ use hatchery_store::{CommitError, Entry, HistoryItem, Lookup, OpenError, Session
 
 fn names(store: &Store, below: Option<&str>) -> Vec<String> {
     let below = below.map(|name| SessionId::new(name.to_owned()));
-    let sessions = store.sessions(&SessionFilter { limit: 100, below }).unwrap();
+    let sessions =
+        store.sessions(&SessionFilter { limit: 100, below, include_archived: false }).unwrap();
     sessions.into_iter().map(|session| session.session_id.to_string()).collect()
 }
 
@@ -199,5 +200,5 @@ fn tables_of_a_newer_program_are_left_alone() {
     let refused = Store::open(directory.path(), 1);
     assert!(matches!(refused, Err(OpenError::Newer { found: 99, .. })));
     std::fs::write(&path, "this is no database, but some other file of somebody's").unwrap();
-    assert!(matches!(Store::open(directory.path(), 1), Err(OpenError::Database { .. })));
+    assert!(matches!(Store::open(directory.path(), 1), Err(OpenError::Damaged { .. })));
 }

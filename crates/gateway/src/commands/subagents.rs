@@ -121,7 +121,7 @@ impl Said<'_> {
     /// The sub-agents of this session and those below them, the newest first.
     async fn children(&self) -> Result<Vec<SessionView>, WireError> {
         let below = Some(self.session.session_id.clone());
-        let filter = SessionFilter { limit: MAX_LISTED, below };
+        let filter = SessionFilter { limit: MAX_LISTED, below, include_archived: false };
         let tree = reading(self.shared, move |store| store.sessions(&filter)).await?;
         Ok(tree.into_iter().filter(|session| session.kind.is_of_a_run()).collect())
     }

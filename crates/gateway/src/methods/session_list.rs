@@ -80,6 +80,7 @@ impl ListKey {
                 Some(Archived::Word(AllWord::All)) => None,
             },
             delivery: None,
+            include_archived: true,
             search: text("search", params.search)?,
         };
         let extras = RowExtras {

@@ -72,6 +72,7 @@ pub(crate) async fn list(
         below: permit.caller().grant().map(|grant| grant.session().clone()),
         agent: params.agent_id,
         spawned_by: params.session_key.as_deref().map(full_key),
+        include_archived: delivery.is_some(),
         delivery,
         ..SessionQuery::default()
     };

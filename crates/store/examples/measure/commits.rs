@@ -15,13 +15,18 @@ const CROWD: u64 = 64;
 /// How many lives there are before anything is timed: an empty index is no measure.
 const BEFORE: u64 = 5_000;
 
+/// What is written of a run at one point of its life.
+type Phase = fn(u64) -> Vec<Entry>;
+
 /// Prints medians.
 pub(crate) fn measure(place: &Path, count: u64) {
     let directory = tempfile::tempdir_in(place).unwrap();
     floor(directory.path(), count);
     let store = Store::open(directory.path(), 1).unwrap();
     lives::append(&store, (0..BEFORE).map(lives::life));
-    let phases: [(&str, fn(u64) -> Vec<Entry>); 3] = [
+    drop(store);
+    let store = Store::open(directory.path(), 1).unwrap();
+    let phases: [(&str, Phase); 3] = [
         ("accepted, starting", lives::accepted),
         ("running", lives::running),
         ("finished, announced", lives::finished),
@@ -37,7 +42,7 @@ pub(crate) fn measure(place: &Path, count: u64) {
         print(&format!("one: {name}"), times, 1);
     }
     println!("one life needs {:.1} µs of the processor", cpu_per(count, before));
-    let before = cpu();
+    let (before, syncs) = (cpu(), store.commits());
     let mut times = [const { Vec::new() }; 3];
     for crowd in 0..count.div_ceil(CROWD) {
         let first = BEFORE + count + crowd * CROWD;
@@ -49,6 +54,7 @@ pub(crate) fn measure(place: &Path, count: u64) {
         print(&format!("{CROWD} at once, each: {name}"), times, CROWD);
     }
     let lives = count.div_ceil(CROWD) * CROWD;
+    println!("{} commits for {lives} lives", store.commits() - syncs);
     println!("one of {CROWD} lives needs {:.1} µs of the processor", cpu_per(lives, before));
 }
 
@@ -56,7 +62,7 @@ pub(crate) fn measure(place: &Path, count: u64) {
 fn floor(directory: &Path, count: u64) {
     let mut file =
         OpenOptions::new().create(true).append(true).open(directory.join("floor")).unwrap();
-    let mut times = (0..count)
+    let mut times: Vec<Duration> = (0..count)
         .map(|_| {
             timed(|| {
                 file.write_all(&[7; 512]).unwrap();
@@ -87,7 +93,7 @@ fn timed(act: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-fn print(name: &str, times: &mut Vec<Duration>, shared_by: u64) {
+fn print(name: &str, times: &mut [Duration], shared_by: u64) {
     times.sort_unstable();
     let at = |part: usize| {
         let time = times[(times.len() * part / 100).min(times.len() - 1)];

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hatchery_store::{Entry, Store};
+use hatchery_spawn::Event;
+use hatchery_store::{Entry, SessionQuery, Store};
 
 use crate::lives;
 
@@ -33,6 +34,15 @@ pub(crate) fn measure(place: &Path, runs: u64) {
         println!("open {opened:?}, recover {recovered:?} ({events} events after the snapshot)");
     }
     let store = Store::open(directory.path(), 2).unwrap();
+    let query = SessionQuery { limit: 100, include_archived: true, ..SessionQuery::default() };
+    let (all, listed) = timed(|| store.list_sessions(&query).unwrap().total);
+    let (due, found) = timed(|| store.due_for_archive(u64::MAX, u32::MAX).unwrap());
+    let archived = due.into_iter().map(|session| Entry::Event(Event::SessionArchived { session }));
+    lives::append(&store, [archived.collect()]);
+    let query = SessionQuery { include_archived: false, ..query };
+    let (rest, short) = timed(|| store.list_sessions(&query).unwrap().total);
+    println!("a page of {all} sessions {listed:?}, of the {rest} not archived {short:?}");
+    println!("all of them due for the archive: found in {found:?}");
     let mut events = 0_u64;
     let (_, all) = timed(|| store.replay_after(0, |_, _| events += 1).unwrap());
     println!("from the start {all:?} ({events} events)");
