@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::device_wire::{DeviceWire, device, hello, signed};
 use crate::home::{Home, Said, is_alive, wait_until};
-use crate::receiver::{Receiver, TAKEN};
+use crate::receiver::{Crowd, Receiver, TAKEN};
 
 const ANY_PORT: &str = "{ gateway: { port: 0 } }";
 
@@ -169,6 +169,36 @@ fn a_result_that_was_not_told_yet_outlives_the_gateway() {
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].header("idempotency-key"), result["runId"].as_str().unwrap());
     assert_eq!(letters[0].body["result"], "kept\n");
+}
+
+#[test]
+fn no_more_results_are_sent_at_a_time_than_there_is_room_for() {
+    let crowd = Crowd::start();
+    let home = Home::with_config(ANY_PORT, "");
+    home.start_gateway();
+    for _ in 0..17 {
+        assert_eq!(spawn(&home, &crowd.url(), "true").status, 0);
+    }
+    wait_until("sixteen are on their way", || crowd.waiting().0 == 16);
+    let status = home.ask(&["gateway", "status"]);
+    assert_eq!(status["notices"], json!({"pending": 17, "blocked": 0}));
+    crowd.let_go();
+    wait_until("all are told", || {
+        tasks(&home).iter().all(|task| task["deliveryStatus"] == "delivered")
+    });
+    assert_eq!(crowd.waiting(), (0, 16));
+}
+
+#[test]
+fn what_a_receiver_says_is_read_and_shown_only_in_part() {
+    let endless: &'static str = Box::leak("x".repeat(4 << 20).into_boxed_str());
+    let receiver = Receiver::start([(400, "x: y", endless)]);
+    let home = Home::with_config(ANY_PORT, "");
+    home.start_gateway();
+    spawn(&home, &receiver.url("/"), "true");
+    wait_for_delivery(&home, "blocked");
+    let reason = tasks(&home)[0]["delivery"]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.ends_with("x…") && reason.matches('x').count() == 200, "{reason}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use serde_json::Value;
 
@@ -18,6 +18,65 @@ pub(crate) struct Letter {
     pub(crate) request: String,
     headers: Vec<(String, String)>,
     pub(crate) body: Value,
+}
+
+/// It takes connections and answers none of them before it is let go on.
+pub(crate) struct Crowd {
+    address: SocketAddr,
+    open: Arc<(Mutex<Open>, Condvar)>,
+}
+
+#[derive(Default)]
+struct Open {
+    now: usize,
+    most: usize,
+    let_go: bool,
+}
+
+impl Crowd {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let open = Arc::new((Mutex::new(Open::default()), Condvar::new()));
+        let crowd = Self { address, open: Arc::clone(&open) };
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let open = Arc::clone(&open);
+                std::thread::spawn(move || hold(stream, &open));
+            }
+        });
+        crowd
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// How many requests wait for their answer, and how many ever did at a time.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let open = self.open.0.lock().unwrap();
+        (open.now, open.most)
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.open.0.lock().unwrap().let_go = true;
+        self.open.1.notify_all();
+    }
+}
+
+fn hold(stream: TcpStream, (open, changed): &(Mutex<Open>, Condvar)) {
+    let mut reader = BufReader::new(stream);
+    if receive(&mut reader).is_none() {
+        return;
+    }
+    let mut open = open.lock().unwrap();
+    open.now += 1;
+    open.most = open.most.max(open.now);
+    let mut open = changed.wait_while(open, |open| !open.let_go).unwrap();
+    open.now -= 1;
+    drop(open);
+    let answer = "HTTP/1.1 204 Taken\r\nconnection: close\r\n\r\n";
+    reader.get_mut().write_all(answer.as_bytes()).ok();
 }
 
 /// It serves until the test's process ends.

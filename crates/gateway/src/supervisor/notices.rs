@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hatchery_access::{Permit, Refusal, Write};
 use hatchery_protocol::RunId;
-use hatchery_spawn::{Command, Notice};
+use hatchery_spawn::{Command, LONGEST_PAUSE_MS, Notice};
 use tokio::time::sleep;
 
 use super::Supervisor;
@@ -42,7 +42,9 @@ impl Supervisor {
     }
 
     async fn deliver_when_due(self: Arc<Self>, run: RunId, notice: Notice) {
-        sleep(Duration::from_millis(notice.due_at_ms.saturating_sub(now_ms()))).await;
+        // A clock that was set back must not make it wait longer than it may.
+        let left = notice.due_at_ms.saturating_sub(now_ms()).min(LONGEST_PAUSE_MS);
+        sleep(Duration::from_millis(left)).await;
         // The semaphore is never closed.
         let Ok(_place) = self.deliveries.acquire().await else { return };
         // Somebody may have decided otherwise meanwhile.

@@ -46,6 +46,11 @@ impl Letter {
         Some(Self { run: run.run_id.clone(), body })
     }
 
+    #[cfg(test)]
+    pub(crate) fn empty(run: &str) -> Self {
+        Self { run: RunId::new(run.to_owned()), body: Value::Null }
+    }
+
     pub(crate) fn run(&self) -> &RunId {
         &self.run
     }

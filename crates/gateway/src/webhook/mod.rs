@@ -131,9 +131,22 @@ fn shortened(words: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use http::StatusCode;
 
-    use super::{SHOWN_CHARACTERS, may_pass, shortened};
+    use super::{Address, Letter, SHOWN_CHARACTERS, may_pass, send, shortened};
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_takes_too_long_is_asked_again_later() {
+        // It takes connections and never says a word.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/hook?key=abc", listener.local_addr().unwrap());
+        let address = Address::parse(&url).unwrap();
+        let not_taken = send(&address, &Letter::empty("r")).await.unwrap_err();
+        assert!(!not_taken.for_good, "{not_taken:?}");
+        assert!(!not_taken.reason.contains("abc"), "{not_taken:?}");
+    }
 
     #[test]
     fn a_refusal_that_may_pass_is_told_from_one_that_does_not() {
