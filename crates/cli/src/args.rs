@@ -6,6 +6,7 @@ mod nodes;
 mod tasks;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -141,6 +142,9 @@ pub(crate) enum SessionsCommand {
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: u32,
+        /// Those too that left the list some time after their end
+        #[arg(long)]
+        archived: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -149,10 +153,24 @@ pub(crate) enum SessionsCommand {
     Show(SessionArgs),
     /// What was said in a session
     History(SessionArgs),
+    /// Follow a session's run: what it has said, what it says, and how it ends
+    Attach(AttachArgs),
     /// Stop a session and everything it started
     Kill(SessionArgs),
     /// Wait, inside a run, for results of its sub-agents
     Yield(YieldArgs),
+    /// Bring an archived session back into the list
+    Reopen(SessionArgs),
+    /// Delete a session and what was said in it
+    Delete(SessionArgs),
+    /// Everything that is kept of a session, as lines of JSON
+    Export {
+        /// The session: its id, its key, or the beginning of its id
+        session: String,
+        /// Write to this file instead of standard output
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -160,6 +178,18 @@ pub(crate) struct SessionArgs {
     /// The session: its id, its key, or the beginning of its id
     pub(crate) session: String,
     /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AttachArgs {
+    /// The session: its id, its key, or the beginning of its id
+    pub(crate) session: String,
+    /// Leave out what was said up to this piece of output
+    #[arg(long, value_name = "SEQ", default_value_t = 0, hide_default_value = true)]
+    pub(crate) after: u64,
+    /// Print one JSON object once it is over
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -195,6 +225,9 @@ pub(crate) enum GatewayCommand {
         /// Say on standard output when ready, and log to the file alone
         #[arg(long, hide = true)]
         background: bool,
+        /// How often a silent client is asked for a sign of life; for tests
+        #[arg(long, hide = true, value_parser = duration)]
+        pulse: Option<Duration>,
     },
     /// Start the gateway in the background
     Start {
@@ -309,8 +342,11 @@ impl Arguments {
             Command::Sessions(
                 SessionsCommand::Show(args)
                 | SessionsCommand::History(args)
-                | SessionsCommand::Kill(args),
+                | SessionsCommand::Kill(args)
+                | SessionsCommand::Reopen(args)
+                | SessionsCommand::Delete(args),
             ) => args.json,
+            Command::Sessions(SessionsCommand::Attach(args)) => args.json,
             Command::Sessions(SessionsCommand::List { json, .. })
             | Command::Agents(AgentsCommand::List { json } | AgentsCommand::Allow { json, .. })
             | Command::Gateway(
@@ -330,7 +366,9 @@ impl Arguments {
             Command::Devices(command) => command.wants_json(),
             Command::Nodes(command) => command.wants_json(),
             Command::Pair(args) => args.json,
-            Command::Gateway(GatewayCommand::Run { .. } | GatewayCommand::Logs { .. })
+            // A failure is no line of an export.
+            Command::Sessions(SessionsCommand::Export { .. })
+            | Command::Gateway(GatewayCommand::Run { .. } | GatewayCommand::Logs { .. })
             | Command::Agent
             | Command::Completions { .. } => false,
         }

@@ -15,9 +15,9 @@ use crate::asker::Asker;
 use crate::connection::Speaker;
 use crate::gateway::Shared;
 use crate::methods::{
-    absent, agents, approvals, chat, chatting, config, conversations, devices, gateway, health,
-    logs, models, node_side, nodes, session_list, session_look, sessions, system, tasks, turns,
-    waiting,
+    absent, agents, approvals, chat, chatting, config, conversations, devices, export, gateway,
+    health, logs, models, node_side, nodes, session_list, session_look, sessions, system, tasks,
+    turns, waiting, watch,
 };
 use crate::outbox::Share;
 
@@ -269,6 +269,7 @@ async fn answer(
         Method::SessionsDelete => {
             conversations::delete(shared, authorize(caller)?, read(params)?).await?
         }
+        Method::SessionsExport => export::export(shared, authorize(caller)?, read(params)?).await?,
         Method::SessionsGet => {
             conversations::get(shared, authorize(caller)?, read(params)?).await?
         }
@@ -303,6 +304,10 @@ async fn answer(
         Method::SessionsShow => sessions::show(shared, authorize(caller)?, read(params)?).await?,
         Method::SessionsSpawn => {
             sessions::spawn(shared, &authorize(caller)?, read(params)?, asker)?;
+            return Ok(Answer::Later);
+        }
+        Method::SessionsWatch => {
+            watch::watch(shared, authorize(caller)?, read(params)?, asker).await?;
             return Ok(Answer::Later);
         }
         Method::Status => health::status(shared, &authorize(caller)?).await?,

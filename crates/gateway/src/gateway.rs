@@ -32,7 +32,7 @@ use crate::settings::Settings;
 use crate::state_directory::StateDirectory;
 use crate::supervisor::Supervisor;
 use crate::tls::Tls;
-use crate::{descriptors, door, http, socket, tick};
+use crate::{descriptors, door, http, pulse, socket, tick};
 
 /// How long connections may take, when the gateway ends, to read what is still to be said.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -50,6 +50,9 @@ pub struct Options {
     pub program: PathBuf,
     /// Which doors it opens.
     pub doors: Doors,
+    /// How often a silent client of the device door is asked for a sign of life:
+    /// [`PULSE_INTERVAL`](crate::PULSE_INTERVAL), and less in tests. Not zero.
+    pub pulse: Duration,
 }
 
 /// Which doors a gateway opens.
@@ -216,6 +219,7 @@ impl Gateway {
         let hub = Arc::clone(&shared.hub);
         let mut tasks = vec![
             tokio::spawn(tick::tick(Arc::clone(&hub))).abort_handle(),
+            tokio::spawn(pulse::feel(Arc::clone(&hub), options.pulse)).abort_handle(),
             tokio::spawn(async move { hub.tell_presence(PRESENCE_PAUSE).await }).abort_handle(),
             tokio::spawn(device_door::watch(Arc::clone(&shared))).abort_handle(),
         ];
@@ -234,6 +238,10 @@ impl Gateway {
             tasks.push(tokio::spawn(flushing).abort_handle());
             let expiring = Arc::clone(&shared.supervisor).expire_notices_regularly();
             tasks.push(tokio::spawn(expiring).abort_handle());
+        }
+        if options.doors == Doors::All {
+            let supervisor = Arc::clone(&shared.supervisor);
+            tasks.push(tokio::spawn(supervisor.keep_house()).abort_handle());
         }
         if let Some(process) = ProcessIdentity::current() {
             let version = env!("CARGO_PKG_VERSION").to_owned();

@@ -151,6 +151,7 @@ methods! {
     SessionsCreate "sessions.create" Write "Open a session.";
     SessionsDelete "sessions.delete" Admin "Delete a session.";
     SessionsDescribe "sessions.describe" Read "One session as lists show it.";
+    SessionsExport "sessions.export" Read "Everything that is kept of a session, page by page.";
     SessionsGet "sessions.get" Read "The messages of a session.";
     SessionsGroupsDefaults "sessions.groups.defaults" Write "What new sessions of a group start with; there are no groups.";
     SessionsGroupsList "sessions.groups.list" Read "The groups sessions are sorted into; there are none.";
@@ -168,6 +169,7 @@ methods! {
     SessionsSpawn "sessions.spawn" Write "Start a sub-agent.";
     SessionsSubscribe "sessions.subscribe" Read "Hear of changed sessions.";
     SessionsUnsubscribe "sessions.unsubscribe" Read "Hear of them no longer.";
+    SessionsWatch "sessions.watch" Read "See what a session's run says, from any piece on, and its end.";
     Status "status" Read "How the gateway and its sessions are doing.";
     SystemPresence "system-presence" Read "Who is connected.";
     SystemInfo "system.info" Read "The machine the gateway runs on.";

@@ -8,6 +8,7 @@ use hatchery_access::Caller;
 use hatchery_protocol::{RunId, SessionId};
 
 use crate::notice::{NOTICE_KEPT_MS, next_attempt};
+use crate::spending::settle_all;
 use crate::{Event, LiveRun, Notice, Outcome, SpawnRefusal, State};
 
 /// Where a result goes.
@@ -36,13 +37,16 @@ pub(crate) fn finish(
     now_ms: u64,
 ) -> Vec<Event> {
     let run = &live.run.id;
-    let mut events = vec![Event::RunFinished { run: run.clone(), outcome }];
+    let mut events: Vec<Event> = settle_all(live).collect();
+    events.push(Event::RunFinished { run: run.clone(), outcome });
     let in_conversation = to.is_conversation;
     if !live.run.is_turn() {
         let to = to.session.clone();
         events.push(Event::RunAnnounced { run: run.clone(), to, in_conversation, heard });
     }
-    events.extend(live.unseen.iter().map(|result| Event::AnnounceMoved {
+    // What a turn did not look at stands in its conversation, and stays there.
+    let moving = live.unseen.iter().filter(|_| !live.run.is_turn());
+    events.extend(moving.map(|result| Event::AnnounceMoved {
         run: result.clone(),
         to: to.session.clone(),
         in_conversation,
@@ -97,6 +101,7 @@ pub(crate) fn retry(
     let notice = Notice {
         attempts: 0,
         due_at_ms: now_ms,
+        since_ms: now_ms,
         blocked: None,
         ..open_notice(state, caller, run)?.clone()
     };

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use hatchery_protocol::{RunId, SessionId};
 
 use crate::admission::{admit, admit_turn};
+use crate::queue::Readiness;
 use crate::{
     Command, Event, Phase, Policy, Run, SpawnRefusal, SpawnRequest, State, StopReason, TurnRequest,
     Wait, announce, lifecycle, recovery, spending, waiting,
@@ -50,8 +51,13 @@ pub fn step(
 /// Runs that wait for results go on where enough have come, or nobody is left who could bring
 /// any.
 fn wake(state: &State, _: &Policy, _: &Command, step: &Step) -> Vec<Event> {
-    let above: BTreeSet<&RunId> = step.ended.iter().flat_map(Run::path).collect();
-    let waiting = above.into_iter().filter_map(|run| state.get(run));
+    let above = step.ended.iter().flat_map(Run::path);
+    let told = step.events.iter().filter_map(|event| match event {
+        Event::RunAnnounced { to, .. } | Event::AnnounceMoved { to, .. } => state.in_session(to),
+        _ => None,
+    });
+    let concerned: BTreeSet<&RunId> = above.chain(told.map(|live| &live.run.id)).collect();
+    let waiting = concerned.into_iter().filter_map(|run| state.get(run));
     let enough = waiting.filter(|live| match live.waiting {
         Some(Wait::Children { wanted }) => {
             let come = live.unseen.len() as u64;
@@ -89,21 +95,25 @@ fn fill(state: &State, policy: &Policy, _: &Command, _: &Step) -> Vec<Event> {
         return Vec::new();
     }
     let mut started: Vec<&Run> = Vec::new();
-    let may_start = |run: &RunId| {
-        let Some(live) = state.get(run) else { return false };
-        let within = live.run.path().all(|above| {
-            let Some(account) = state.account(above) else { return true };
-            let Some(limit) = account.budget.concurrency else { return true };
+    let readiness = |run: &RunId| {
+        let Some(live) = state.get(run) else { return Readiness::Waits };
+        let full = live.run.path().filter(|above| {
+            let Some(account) = state.account(above) else { return false };
+            let Some(limit) = account.budget.concurrency else { return false };
             let beside = started.iter().filter(|other| other.is_in_tree_of(above)).count();
-            u64::from(account.slots_taken()) + (beside as u64) < u64::from(limit)
+            u64::from(account.slots_taken()) + (beside as u64) >= u64::from(limit)
         });
-        if within {
-            started.push(&live.run);
+        match full.last() {
+            Some(top) if top == live.run.root() => Readiness::TreeWaits,
+            Some(_) => Readiness::Waits,
+            None => {
+                started.push(&live.run);
+                Readiness::Ready
+            }
         }
-        within
     };
     let free = usize::try_from(free).unwrap_or(usize::MAX);
-    let next = state.queue().next(free, may_start);
+    let next = state.queue().next(free, readiness);
     next.into_iter().map(|run| Event::RunStarting { run }).collect()
 }
 

@@ -16,6 +16,8 @@ pub(crate) fn ended(
 ) -> Vec<Event> {
     let outcome = ending.clone().outcome(live.stopping.as_ref(), now_ms);
     let still_there = |run: &RunId| state.get(run).is_some_and(|above| above.stopping.is_none());
+    // Where the result goes past the one above, it is news to whoever gets it.
+    let heard = heard && live.run.parent().is_some_and(still_there);
     finish(live, &inbox(live, still_there), outcome, heard, now_ms)
 }
 

@@ -17,6 +17,17 @@ pub struct FairQueue {
     task_bytes: u64,
 }
 
+/// Whether a run that waits may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// It may.
+    Ready,
+    /// Not yet; others of its tree may.
+    Waits,
+    /// Nobody of its tree may.
+    TreeWaits,
+}
+
 impl FairQueue {
     /// How many runs wait.
     #[must_use]
@@ -71,11 +82,11 @@ impl FairQueue {
         true
     }
 
-    /// The next `free` runs, in turn. A tree whose next run may not start yet is passed over.
+    /// The next `free` runs, in turn. Whoever may not start yet is passed over and keeps its turn.
     pub(crate) fn next(
         &self,
         free: usize,
-        mut may_start: impl FnMut(&RunId) -> bool,
+        mut readiness: impl FnMut(&RunId) -> Readiness,
     ) -> Vec<RunId> {
         let mut chosen = Vec::new();
         let mut in_turn: VecDeque<(&RunId, usize)> = VecDeque::new();
@@ -86,12 +97,17 @@ impl FairQueue {
             else {
                 break;
             };
-            let Some(run) = self.trees.get(tree).and_then(|waiting| waiting.get(at)) else {
-                continue;
-            };
-            if may_start(run) {
-                chosen.push(run.clone());
-                in_turn.push_back((tree, at + 1));
+            let waiting = self.trees.get(tree).into_iter().flatten();
+            for (at, run) in waiting.enumerate().skip(at) {
+                match readiness(run) {
+                    Readiness::Ready => {
+                        chosen.push(run.clone());
+                        in_turn.push_back((tree, at + 1));
+                        break;
+                    }
+                    Readiness::Waits => {}
+                    Readiness::TreeWaits => break,
+                }
             }
         }
         chosen
@@ -102,7 +118,7 @@ impl FairQueue {
 mod tests {
     use hatchery_protocol::RunId;
 
-    use super::FairQueue;
+    use super::{FairQueue, Readiness};
 
     fn id(name: &str) -> RunId {
         RunId::new(name.to_owned())
@@ -117,7 +133,7 @@ mod tests {
     }
 
     fn next(queue: &FairQueue, free: usize) -> Vec<String> {
-        queue.next(free, |_| true).iter().map(ToString::to_string).collect()
+        queue.next(free, |_| Readiness::Ready).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -132,10 +148,18 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_that_may_not_start_is_passed_over_and_keeps_its_turn() {
-        let waiting = queue(&[("a", "a1"), ("a", "a2"), ("b", "b1")]);
-        let chosen = waiting.next(9, |run| !run.as_str().starts_with('a'));
-        assert_eq!(chosen, [id("b1")]);
+    fn whoever_may_not_start_is_passed_over_and_keeps_its_turn() {
+        let waiting = queue(&[("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1")]);
+        let chosen = |name: &str, instead: Readiness| {
+            let readiness = |run: &RunId| {
+                if run.as_str().starts_with(name) { instead } else { Readiness::Ready }
+            };
+            waiting.next(9, readiness)
+        };
+        assert_eq!(chosen("a", Readiness::TreeWaits), [id("b1")]);
+        assert_eq!(chosen("a", Readiness::Waits), [id("b1")]);
+        assert_eq!(chosen("a1", Readiness::TreeWaits), [id("b1")]);
+        assert_eq!(chosen("a1", Readiness::Waits), [id("a2"), id("b1"), id("a3")]);
         assert_eq!(next(&waiting, 1), ["a1"]);
     }
 

@@ -10,6 +10,7 @@ use hatchery_protocol::{RunId, RuntimeKind};
 use crate::announce::{finish, inbox};
 use crate::command::LastWords;
 use crate::model_choice::SHELL_MODEL;
+use crate::spending::settle_all;
 use crate::{Ending, Event, LiveRun, Phase, State, StopReason};
 
 /// How long ago a run may have been accepted to begin after a restart, in milliseconds: a day.
@@ -47,12 +48,7 @@ pub(crate) fn recover(
     let mut events = Vec::new();
     for live in state.runs().filter(|live| fate(live) == Fate::GoesOn) {
         let run = live.run.id.clone();
-        // Nobody knows what the calls under way took, so all that was set aside counts.
-        events.extend(live.calls.iter().map(|(call, spend)| Event::BudgetSettled {
-            run: run.clone(),
-            call: Some(*call),
-            spend: *spend,
-        }));
+        events.extend(settle_all(live));
         events.push(Event::RunRestarting { run });
     }
     for live in ending {

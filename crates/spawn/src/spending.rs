@@ -3,7 +3,7 @@
 use hatchery_protocol::RunId;
 
 use crate::lifecycle::stop_tree;
-use crate::{Event, SpawnRefusal, Spend, State, StopReason};
+use crate::{Event, LiveRun, SpawnRefusal, Spend, State, StopReason};
 
 /// Sets aside what a call may take, in every budget it counts against. A call that is not begun
 /// costs nothing, so no budget is overdrawn by more than the calls under way take beyond what
@@ -24,7 +24,22 @@ pub(crate) fn reserve(
             return Err(SpawnRefusal::OverBudget { of: above.clone(), part });
         }
     }
-    Ok(vec![Event::BudgetReserved { run: run.clone(), call, spend }])
+    // A number that is used again says that the agent gave the call up, not that it was free.
+    let given_up = live.calls.get(&call).map(|spend| settled_in_full(run, call, *spend));
+    Ok(given_up
+        .into_iter()
+        .chain([Event::BudgetReserved { run: run.clone(), call, spend }])
+        .collect())
+}
+
+/// Pays for the calls under way whose end nobody will tell of. Nobody knows what they took, so
+/// all that was set aside counts.
+pub(crate) fn settle_all(live: &LiveRun) -> impl Iterator<Item = Event> {
+    live.calls.iter().map(|(call, spend)| settled_in_full(&live.run.id, *call, *spend))
+}
+
+fn settled_in_full(run: &RunId, call: u32, spend: Spend) -> Event {
+    Event::BudgetSettled { run: run.clone(), call: Some(call), spend }
 }
 
 /// A call is over, or an agent says what it has used. An agent that asks its models itself can

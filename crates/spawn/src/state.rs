@@ -24,7 +24,7 @@ pub struct State {
     accounts: BTreeMap<RunId, Account>,
     /// How many runs have been started and are not over.
     at_work: u32,
-    /// How many of those have lent their slot: they have live children, for whom they wait or
+    /// How many of those have lent their slot: runs below them are live, for whom they wait or
     /// could wait. If they kept it, a full house of waiting parents would never empty.
     lent: u32,
     /// Results that are to be told on a route and are not yet.
@@ -145,9 +145,8 @@ impl State {
             Event::RunFinished { run, .. } => self.finish(run),
             Event::RunAnnounced { heard: true, .. } => {}
             Event::RunAnnounced { run, to, .. } | Event::AnnounceMoved { run, to, .. } => {
-                let above = self.by_session.get(to).and_then(|above| self.live.get_mut(above));
-                if let Some(above) = above {
-                    above.unseen.push(run.clone());
+                if let Some(reader) = self.reader_of(to) {
+                    reader.unseen.push(run.clone());
                 }
             }
             Event::BudgetReserved { run, call, spend } => self.reserve(run, *call, *spend),
@@ -175,6 +174,12 @@ impl State {
         }
     }
 
+    /// Who reads the inbox of a session now: its run, or the turn at work in a conversation.
+    fn reader_of(&mut self, session: &SessionId) -> Option<&mut LiveRun> {
+        let run = self.by_session.get(session).or_else(|| self.turns.get(session)?.front())?;
+        self.live.get_mut(run).filter(|live| live.phase != Phase::Queued)
+    }
+
     fn accept(&mut self, run: &Run) {
         let account = Account { budget: run.budget, ..Account::default() };
         self.accounts.insert(run.id.clone(), account);
@@ -185,10 +190,11 @@ impl State {
             }
         }
         if let Some(parent) = run.parent() {
-            let children = self.children.entry(parent.clone()).or_default();
-            *children += 1;
-            if *children == 1 {
-                self.lend(parent);
+            *self.children.entry(parent.clone()).or_default() += 1;
+        }
+        for above in &run.lineage {
+            if self.live_below(&above.run) == 1 {
+                self.lend(&above.run);
             }
         }
         if run.is_turn() {
@@ -226,7 +232,7 @@ impl State {
                 self.queue.remove(run.root(), id, task_bytes(run));
             } else {
                 self.at_work -= 1;
-                let lent = self.children.contains_key(id);
+                let lent = self.live_below(id) > 0;
                 self.lent -= u32::from(lent);
                 self.each_account(&path, |account| {
                     account.at_work -= 1;
@@ -240,7 +246,6 @@ impl State {
             *count -= 1;
             if *count == 0 {
                 self.children.remove(parent);
-                self.take_back(parent);
             }
         }
         let unused = live.calls.values().fold(Spend::default(), |sum, call| sum.plus(*call));
@@ -248,6 +253,11 @@ impl State {
             account.live -= 1;
             account.reserved = account.reserved.minus(unused);
         });
+        for above in &run.lineage {
+            if self.live_below(&above.run) == 0 {
+                self.take_back(&above.run);
+            }
+        }
         for above in &path {
             if self.accounts.get(above).is_some_and(|account| account.live == 0) {
                 self.accounts.remove(above);
@@ -263,7 +273,7 @@ impl State {
         }
     }
 
-    /// A parent lends its slot with its first child.
+    /// A run lends its slot when the first run below it is there.
     fn lend(&mut self, parent: &RunId) {
         if let Some(path) = self.path_at_work(parent) {
             self.lent += 1;
@@ -271,7 +281,7 @@ impl State {
         }
     }
 
-    /// It has its slot back with the end of its last.
+    /// It has its slot back with the end of the last.
     fn take_back(&mut self, parent: &RunId) {
         if let Some(path) = self.path_at_work(parent) {
             self.lent -= 1;
@@ -389,8 +399,8 @@ impl State {
         self.at_work
     }
 
-    /// How many slots are taken: by the runs at work without live children. A parent whose last
-    /// child ends has its slot back at once, so for a while there can be more than are given out.
+    /// How many slots are taken: by the runs at work with none live below them. One whose last
+    /// below ends has its slot back at once, so for a while there can be more than are given out.
     #[must_use]
     pub fn slots_taken(&self) -> u32 {
         self.at_work - self.lent

@@ -117,13 +117,13 @@ pub(crate) fn project(connection: &Connection, at_ms: i64, event: &Event) -> rus
         | Event::RunRestarting { .. }
         | Event::BudgetReserved { .. }
         | Event::BudgetSettled { .. }
-        | Event::RunFinished { .. }
-        | Event::RunAnnounced { .. }
         | Event::AnnounceMoved { .. }
         | Event::NoticeDue { .. }
         | Event::NoticeDelivered { .. }
         | Event::NoticeBlocked { .. }
         | Event::NoticeDismissed { .. }
+        | Event::RunFinished { .. }
+        | Event::RunAnnounced { .. }
         | Event::Refused { .. } => Ok(()),
     }
 }

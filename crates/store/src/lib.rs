@@ -13,6 +13,7 @@ mod deliveries;
 mod devices;
 mod entry;
 mod export;
+mod kept;
 mod list;
 mod lives;
 mod open;

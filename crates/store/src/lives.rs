@@ -92,15 +92,16 @@ pub(crate) fn waiting(connection: &Connection, run: &RunId) -> rusqlite::Result<
         .map(drop)
 }
 
-/// Notes that a run that waited goes on.
+/// Notes that a run goes on, where it waited.
 pub(crate) fn resumed(connection: &Connection, run: &RunId) -> rusqlite::Result<()> {
+    let (running, waiting) = (RunStatus::Running.as_str(), RunStatus::Waiting.as_str());
     connection
         .prepare_cached("UPDATE runs SET status = ?2 WHERE id = ?1 AND status = ?3")?
-        .execute(params![run.as_str(), RunStatus::Running.as_str(), RunStatus::Waiting.as_str()])
+        .execute(params![run.as_str(), running, waiting])
         .map(drop)
 }
 
-/// Notes that a run is being started again; the process it had is gone.
+/// Notes that a run is being started again, in another process.
 pub(crate) fn restarting(connection: &Connection, run: &RunId) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE runs SET status = ?2, process = NULL WHERE id = ?1")?
@@ -175,11 +176,11 @@ pub(crate) fn announced(
     if announced == 0 || !in_conversation {
         return Ok(());
     }
-    say_in(connection, at_ms, run, to)
+    tell(connection, at_ms, run, to)
 }
 
-/// A result leaves the inbox nobody looks into any more for another one. Called right after its
-/// entry went into the journal.
+/// Puts a result into another inbox than the one it stood in. Called right after its entry went
+/// into the journal.
 pub(crate) fn moved(
     connection: &Connection,
     at_ms: i64,
@@ -191,19 +192,15 @@ pub(crate) fn moved(
     connection
         .prepare_cached(
             "UPDATE runs SET announced = ?2,
-                 announced_to = (SELECT number FROM sessions WHERE id = ?3) WHERE id = ?1",
+                 announced_to = (SELECT number FROM sessions WHERE id = ?3)
+             WHERE id = ?1 AND announced IS NOT NULL",
         )?
         .execute(params![run.as_str(), entry, to.as_str()])?;
-    if in_conversation { say_in(connection, at_ms, run, to) } else { Ok(()) }
+    if in_conversation { tell(connection, at_ms, run, to) } else { Ok(()) }
 }
 
-/// A conversation has a result as a message.
-fn say_in(
-    connection: &Connection,
-    at_ms: i64,
-    run: &RunId,
-    to: &SessionId,
-) -> rusqlite::Result<()> {
+/// A result is a message of the conversation it came to.
+fn tell(connection: &Connection, at_ms: i64, run: &RunId, to: &SessionId) -> rusqlite::Result<()> {
     let id = format!("{run}:announce");
     let message = Message { id: &id, kind: "announce", run: Some(run), body: None };
     conversations::append(connection, at_ms, to, &message)?;

@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use hatchery_failpoints::{Point, reach};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::audit::{self, Chain, Key};
@@ -123,6 +124,7 @@ impl Store {
         let found: i64 = connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .map_err(database)?;
+        reach(Point::StoreFound);
         if found > schema::VERSION {
             return Err(OpenError::Newer { path, found, known: schema::VERSION });
         }
@@ -138,6 +140,7 @@ impl Store {
         let circumstances = Circumstances { now_ms, key: &key };
         schema::migrate(&mut connection, found, &circumstances).map_err(database)?;
         let chain = audit::open(&mut connection, &key, now_ms).map_err(database)?;
+        reach(Point::StoreOpened);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(&path, flags).map_err(database)?;
         reader.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);

@@ -38,8 +38,8 @@ impl Store {
                     Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, String>(2)?))
                 })
                 .optional()?;
-            let Some((session, label, end)) = found else { continue };
-            let Some(outcome) = outcome_of(&end)? else { continue };
+            let Some((session, label, ended)) = found else { continue };
+            let Some(outcome) = outcome_of(&ended)? else { continue };
             let session = SessionId::new(session);
             results.push(RunResult { run: run.clone(), session, label, outcome });
         }

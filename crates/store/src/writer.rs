@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
+use hatchery_failpoints::{Point, reach};
 use hatchery_spawn::Event;
 use rusqlite::Connection;
 
@@ -128,6 +129,7 @@ pub(crate) fn run(
             Err(error) => broken = Some(error.clone()),
         }
         let outcome = outcome.map(drop);
+        reach(Point::AfterCommit);
         for job in jobs {
             (job.afterwards)(outcome.clone());
         }
@@ -207,6 +209,7 @@ fn commit(
     if chain.head != before {
         audit::move_head(&transaction, chain, newest_at_ms(jobs).unwrap_or_default())?;
     }
+    reach(Point::BeforeCommit);
     transaction.commit()?;
     Ok(written)
 }

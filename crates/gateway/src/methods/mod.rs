@@ -9,6 +9,7 @@ pub(crate) mod config;
 pub(crate) mod conversation;
 pub(crate) mod conversations;
 pub(crate) mod devices;
+pub(crate) mod export;
 pub(crate) mod gateway;
 pub(crate) mod health;
 pub(crate) mod history;
@@ -26,6 +27,7 @@ mod task_row;
 pub(crate) mod tasks;
 pub(crate) mod turns;
 pub(crate) mod waiting;
+pub(crate) mod watch;
 
 use hatchery_access::{Caller, Refusal, Remedy};
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use hatchery_access::Refusal;
+use hatchery_failpoints::{Point, reach};
 use hatchery_spawn::{Command, Event, Policy, SpawnRefusal, Step, step};
 use hatchery_store::{CommitError, Entry};
 
@@ -75,6 +76,7 @@ impl Supervisor {
             supervisor.perform(&events);
             supervisor.changes.send_modify(|count| *count += 1);
         };
+        reach(Point::Decided);
         self.store.append(now_ms(), entries, Box::new(after_commit));
     }
 
@@ -92,7 +94,7 @@ impl Supervisor {
     }
 
     /// Whether the journal takes what happens.
-    pub(super) fn can_keep(&self) -> bool {
+    pub(crate) fn takes_what_happens(&self) -> bool {
         self.core().journal_error.is_none()
     }
 }

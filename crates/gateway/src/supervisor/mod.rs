@@ -7,6 +7,7 @@
 mod audit;
 mod clocks;
 mod doing;
+mod housekeeping;
 mod keeping;
 mod keys;
 mod notices;
@@ -19,6 +20,7 @@ mod spawning;
 mod spending;
 mod turns;
 mod waiting;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,6 +29,7 @@ use std::time::Duration;
 
 use hatchery_access::{Caller, Permit, Proof, Refusal, Remedy, TicketOffice, Write};
 use hatchery_agent::Cancel;
+use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::{ErrorCode, RunId, RunStatus, SessionId};
 use hatchery_spawn::{Command, Effect, Event, Run, State, effects};
 use hatchery_store::{CommitError, Store};
@@ -47,6 +50,7 @@ use crate::webhook::MAX_DELIVERIES;
 use keys::MessageKeys;
 
 pub(crate) use turns::{Message, Taken};
+pub(crate) use watching::Joined;
 
 pub(crate) use audit::Guest;
 
@@ -100,6 +104,8 @@ struct Core {
     snapshot_due: bool,
     /// Why the journal takes nothing any more, once it does not.
     journal_error: Option<CommitError>,
+    /// What is damaged in the journal's file, where something is.
+    journal_fault: Option<String>,
 }
 
 /// What goes on for a run at work.
@@ -110,13 +116,27 @@ struct RunTasks {
 }
 
 /// What a gateway is doing, in numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Load {
     pub(crate) live: usize,
     pub(crate) at_work: u32,
     pub(crate) queued: usize,
     pub(crate) connections: usize,
-    pub(crate) journal_broken: bool,
+    pub(crate) journal: JournalCondition,
+    /// Results that wait to be told on their routes, and those of them that are not tried again.
+    pub(crate) notices: usize,
+    pub(crate) blocked: usize,
+}
+
+/// Whether the journal takes what happens, and can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum JournalCondition {
+    /// All is well.
+    Ok,
+    /// It takes nothing any more, for this reason.
+    Broken(String),
+    /// Its file is damaged in a place that was not needed yet.
+    Damaged(String),
 }
 
 impl Supervisor {
@@ -193,7 +213,10 @@ impl Supervisor {
                         runtime = %run.runtime, depth = run.depth(), "run accepted");
                 }
                 Event::RunStarting { run } => core.watchers.state(run, RunStatus::Starting),
-                Event::RunRunning { run, .. } => core.watchers.state(run, RunStatus::Running),
+                Event::RunRunning { run, .. } => {
+                    reach(Point::Running);
+                    core.watchers.state(run, RunStatus::Running);
+                }
                 Event::RunWaiting { run, .. } => core.watchers.state(run, RunStatus::Waiting),
                 Event::RunResumed { run, results } => {
                     core.watchers.state(run, RunStatus::Running);
@@ -207,6 +230,7 @@ impl Supervisor {
                     tracing::warn!(%run, reason, "the result could not be told on its route");
                 }
                 Event::RunFinished { run, outcome } => {
+                    reach(Point::EndUntold);
                     tracing::info!(%run, status = %outcome.status, exit_code = outcome.exit_code,
                         output_bytes = outcome.output_bytes, "run finished");
                     if let Some(run) = ended.iter().find(|ended| ended.id == *run) {
@@ -240,10 +264,13 @@ impl Supervisor {
     fn perform(self: &Arc<Self>, events: &[Event]) {
         for effect in events.iter().filter_map(effects) {
             match effect {
-                Effect::Start(run) | Effect::Resume(run) if self.can_keep() => self.start(&run),
+                Effect::Start(run) | Effect::Resume(run) if self.takes_what_happens() => {
+                    self.start(&run)
+                }
                 Effect::Start(_) | Effect::Resume(_) => {}
                 Effect::Deliver(run) => self.deliver(&run),
                 Effect::Stop(run) => {
+                    reach(Point::Stopping);
                     if let Some(tasks) = self.core().tasks.get(&run) {
                         tasks.cancel.cancel();
                     }
@@ -266,7 +293,8 @@ impl Supervisor {
             tracing::error!("{error}");
             core.journal_error = Some(error.clone());
             let Core { watchers, tasks, .. } = &mut *core;
-            watchers.keep_only(|run| tasks.contains_key(run));
+            let lost = unavailable("JOURNAL_UNAVAILABLE", error).into();
+            watchers.keep_only(|run| tasks.contains_key(run), &lost);
             for tasks in core.tasks.values() {
                 tasks.cancel.cancel();
             }
@@ -308,11 +336,22 @@ impl Supervisor {
     pub(crate) fn load(&self) -> Load {
         let core = self.core();
         Load {
-            live: if core.is_idle() { 0 } else { core.state.runs().count() },
+            live: if core.is_idle() { 0 } else { core.state.len() },
             at_work: core.state.at_work(),
             queued: core.state.queue().len(),
             connections: core.watchers.connection_count(),
-            journal_broken: core.journal_error.is_some(),
+            journal: match (&core.journal_error, &core.journal_fault) {
+                (Some(error), _) => JournalCondition::Broken(error.to_string()),
+                (None, Some(fault)) => JournalCondition::Damaged(fault.clone()),
+                (None, None) => JournalCondition::Ok,
+            },
+            notices: core.state.notices().len(),
+            blocked: core
+                .state
+                .notices()
+                .values()
+                .filter(|notice| notice.blocked.is_some())
+                .count(),
         }
     }
 
@@ -378,11 +417,14 @@ impl Supervisor {
             core.shutting_down = true;
             core.watchers.shutdown();
         }
+        reach(Point::ShutdownBegun);
         let stop = Command::ShutDown { keep_queued: self.stays };
         if let Err(refusal) = self.command(&stop) {
             tracing::error!("the runs could not be told to stop: {refusal}");
         }
+        reach(Point::ShutdownTold);
         if tokio::time::timeout(SHUTDOWN_GRACE, self.idle()).await.is_ok() {
+            reach(Point::ShutdownIdle);
             return;
         }
         for tasks in self.core().tasks.values() {

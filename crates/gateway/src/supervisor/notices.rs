@@ -21,15 +21,6 @@ pub(super) const WEBHOOK: &str = "webhook";
 /// How often it is looked for what was blocked for too long.
 const EXPIRE_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// How many results are not told yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct OpenNotices {
-    /// They are tried when their time has come.
-    pub(crate) pending: usize,
-    /// They wait for somebody to decide.
-    pub(crate) blocked: usize,
-}
-
 impl Supervisor {
     /// Tells a result on its route once that is due. A gateway that only looks tells nothing.
     pub(super) fn deliver(self: &Arc<Self>, run: &RunId) {
@@ -111,18 +102,5 @@ impl Supervisor {
         self.command(&Command::DismissNotice { caller: permit.caller().clone(), run })?;
         self.settled().await;
         Ok(())
-    }
-
-    /// How many results are not told yet.
-    pub(crate) fn open_notices(&self) -> OpenNotices {
-        let core = self.core();
-        let mut open = OpenNotices::default();
-        for notice in core.state.notices().values() {
-            match notice.blocked {
-                None => open.pending += 1,
-                Some(_) => open.blocked += 1,
-            }
-        }
-        open
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::{OutputStream, RunId, RuntimeKind, SessionId};
 use hatchery_runtime::{Observer, Progress};
 use hatchery_sandbox::ProcessIdentity;
@@ -48,6 +49,8 @@ pub(super) struct Said(Arc<Mutex<Memory>>);
 #[derive(Debug, Default)]
 struct Memory {
     pieces: u64,
+    /// The last piece of which something is kept.
+    kept: u64,
     bytes: u64,
     tail: VecDeque<u8>,
 }
@@ -95,6 +98,7 @@ impl Observer for RunObserver {
         if !self.has_agent {
             self.pulse.works();
         }
+        reach(Point::Unmarked);
         self.supervisor.note(&Command::Started { run: self.run.clone(), process });
     }
 
@@ -123,11 +127,13 @@ impl Observer for RunObserver {
         let supervisor = Arc::clone(&self.supervisor);
         let afterwards = move |durable: Result<(), CommitError>| match durable {
             Ok(()) => {
+                reach(Point::AfterOutput);
                 supervisor.core().watchers.output(&piece, &share);
                 supervisor.talk.said(&piece.run, piece.stream, &piece.bytes, now_ms());
             }
             Err(error) => supervisor.journal_broke(&error, &[]),
         };
+        reach(Point::BeforeOutput);
         self.supervisor.store.append(now_ms(), entries, Box::new(afterwards));
     }
 
@@ -160,6 +166,7 @@ impl Said {
     pub(super) fn before(words: &LastWords) -> Self {
         Self(Arc::new(Mutex::new(Memory {
             pieces: words.last_seq,
+            kept: words.last_seq,
             bytes: words.output_bytes,
             tail: words.tail.bytes().collect(),
         })))
@@ -170,12 +177,21 @@ impl Said {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = memory.bytes;
         memory.pieces += 1;
+        if before < KEPT_OUTPUT_BYTES {
+            memory.kept = memory.pieces;
+        }
         memory.bytes += bytes.len() as u64;
         let newest = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
         let too_many = (memory.tail.len() + newest.len()).saturating_sub(TAIL_BYTES);
         memory.tail.drain(..too_many);
         memory.tail.extend(newest);
         (memory.pieces, before)
+    }
+
+    /// The last piece, where nothing of it is kept: what says later how many pieces there were.
+    pub(super) fn count_beyond_kept(&self) -> Option<u64> {
+        let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (memory.pieces > memory.kept).then_some(memory.pieces)
     }
 
     /// The last of what was said as text, and how many bytes were said altogether.

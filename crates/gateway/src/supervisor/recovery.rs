@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::RunId;
 use hatchery_sandbox::{ProcessIdentity, reap};
 use hatchery_spawn::{Command, LastWords, Phase, State};
@@ -25,7 +26,9 @@ impl Supervisor {
         if state.is_empty() && !has_open_notices {
             return Ok(());
         }
+        reach(Point::RecoveryBegun);
         self.end_left_over(&state).await;
+        reach(Point::RecoveryReaped);
         let mut said = BTreeMap::new();
         for live in state.runs().filter(|live| live.phase != Phase::Queued) {
             let words = self.store.last_words(&live.run.id)?;
@@ -36,6 +39,7 @@ impl Supervisor {
         self.note(&Command::Recover { said, resume: self.stays });
         // Whoever looks next must not find running what does not.
         self.settled().await;
+        reach(Point::RecoveryMarked);
         if let Some(error) = self.core().journal_error.clone() {
             return Err(error.into());
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hatchery_agent::{Cancel, Conversation, Model, Usage as ModelUsage};
+use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::RunId;
 use hatchery_runtime::{RunEnd, run as run_to_its_end};
 use hatchery_sandbox::{TicketSource, ticket_channel};
@@ -66,6 +67,7 @@ impl Supervisor {
                                 let mut spec = self.launcher.spec(&run, ticket, model, earlier);
                                 spec.resume = resume.flatten();
                                 let keeper = self.launcher.keeper();
+                                reach(Point::BeforeProcess);
                                 Ok(run_to_its_end(spec, keeper, observer, cancel).await)
                             }
                             Err(refusal) => Err(refusal.to_string()),
@@ -86,9 +88,13 @@ impl Supervisor {
             Ok(RunEnd::Failed(failure)) => (None, Some(failure.to_string())),
             Err(failure) => (None, Some(failure)),
         };
+        reach(Point::Returned);
         let Doing { last_step, files_touched, spent } = doings.so_far();
         let usage = usage.or(spent.tokens);
         self.settle_up(&run, usage, spent);
+        if let Some(seq) = said.count_beyond_kept() {
+            self.count_pieces(&run.id, seq);
+        }
         let (tail, output_bytes) = said.last_words();
         let ending = Ending {
             exit_code,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hatchery_access::{Permit, Refusal, Write};
+use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::{
     RunStatus, RuntimeKind, SessionId, SpawnAccepted, SpawnBudget, SpawnParams,
 };
@@ -123,7 +124,10 @@ impl Supervisor {
             self.set_queue_clock(run);
         }
         let receipt = accepted.map(receipt);
-        self.keep(&mut core, step, move |outcome| receive(outcome, receipt));
+        self.keep(&mut core, step, move |outcome| {
+            receive(outcome, receipt);
+            reach(Point::Receipt);
+        });
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hatchery_access::{Caller, Permit, Refusal, Write};
+use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::{RunId, SessionId, Task};
 use hatchery_spawn::{Command, Event, Step, TurnRequest};
 use hatchery_store::{CommitError, SessionView};
@@ -83,7 +84,10 @@ impl Supervisor {
             core.callers.insert(run.id.clone(), caller);
             self.talk.taken(run, waiter);
         }
-        self.keep(&mut core, step, receipt);
+        self.keep(&mut core, step, |outcome| {
+            receipt(outcome);
+            reach(Point::Receipt);
+        });
         Ok(Taken::New)
     }
 

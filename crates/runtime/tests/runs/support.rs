@@ -196,14 +196,12 @@ async fn outcome_of(spec: RunSpec, seen: Seen, cancel: Cancel) -> (String, Seen)
     (words, seen)
 }
 
-/// Process ids of the tree, one a line.
-pub(crate) fn processes(printed: &[u8]) -> Vec<i32> {
-    let text = String::from_utf8(printed.to_vec()).unwrap();
-    text.lines().filter_map(|line| line.parse().ok()).collect()
-}
-
-pub(crate) fn runs(pid: i32) -> bool {
-    ProcessIdentity::of(pid).is_some_and(|process| process.is_running())
+/// How many processes have these words in their command line. In a namespace of its own a
+/// process cannot tell the number it has here.
+pub(crate) fn at_work(words: &str) -> usize {
+    let entries = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    let lines = entries.filter_map(|path| std::fs::read(path.join("cmdline")).ok());
+    lines.filter(|line| String::from_utf8_lossy(line).contains(words)).count()
 }
 
 /// What a run says that has no process of its own, and how it ended.

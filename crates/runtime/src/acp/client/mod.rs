@@ -12,7 +12,7 @@ mod verdict;
 use std::ffi::OsString;
 
 use hatchery_agent::{Cancel, Model, TICKET_FD_VARIABLE};
-use hatchery_sandbox::{CommandSpec, KeeperCommand, Network, Stdin, TICKET_FD, Tree};
+use hatchery_sandbox::{CommandSpec, Containment, KeeperCommand, Network, Stdin, TICKET_FD, Tree};
 
 use self::conversation::{Conversation, Subject};
 use self::stop::{Phase, see_off};
@@ -103,7 +103,8 @@ fn command(spec: &RunSpec, argv: Vec<OsString>, network: Network) -> CommandSpec
         env.push((MODEL_VARIABLE.into(), model.name().into()));
     }
     let (cwd, ticket) = (spec.cwd.clone(), spec.ticket.clone());
-    CommandSpec { argv, cwd, env, stdin: Stdin::Piped, ticket, network }
+    let containment = Containment::Auto;
+    CommandSpec { argv, cwd, env, stdin: Stdin::Piped, ticket, network, containment }
 }
 
 #[cfg(test)]
