@@ -13,6 +13,7 @@ mod conversation;
 mod host;
 mod model;
 mod output;
+pub mod outward;
 mod report;
 mod turn;
 mod workplace;

@@ -3,6 +3,7 @@
 mod budget;
 mod devices;
 mod nodes;
+mod tasks;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 pub(crate) use self::budget::{BudgetLimit, budget_of};
 pub(crate) use self::devices::{DevicesCommand, PairArgs, TokenArgs};
 pub(crate) use self::nodes::{InvokeArgs, NodesCommand};
+pub(crate) use self::tasks::{TaskArgs, TaskChoice, TasksCommand, YieldArgs};
 
 /// Agents that hand work to sub-agents, and get the results back.
 #[derive(Debug, Parser)]
@@ -42,9 +44,15 @@ pub(crate) enum Command {
     /// Start a sub-agent and show what it says
     #[command(alias = "sessions_spawn")]
     Spawn(SpawnArgs),
+    /// Wait, inside a run, for results of its sub-agents
+    #[command(name = "sessions_yield", hide = true)]
+    Yield(YieldArgs),
     /// Look at sessions, start and stop them
     #[command(subcommand)]
     Sessions(SessionsCommand),
+    /// Look at the runs of sub-agents, and at results that could not be told elsewhere
+    #[command(subcommand)]
+    Tasks(TasksCommand),
     /// Look at agents, and allow them
     #[command(subcommand)]
     Agents(AgentsCommand),
@@ -149,6 +157,8 @@ pub(crate) enum SessionsCommand {
     Attach(AttachArgs),
     /// Stop a session and everything it started
     Kill(SessionArgs),
+    /// Wait, inside a run, for results of its sub-agents
+    Yield(YieldArgs),
     /// Bring an archived session back into the list
     Reopen(SessionArgs),
     /// Delete a session and what was said in it
@@ -351,6 +361,8 @@ impl Arguments {
                 *json
             }
             Command::Audit(AuditCommand::Export { .. }) => true,
+            Command::Yield(args) | Command::Sessions(SessionsCommand::Yield(args)) => args.json,
+            Command::Tasks(command) => command.wants_json(),
             Command::Devices(command) => command.wants_json(),
             Command::Nodes(command) => command.wants_json(),
             Command::Pair(args) => args.json,

@@ -317,10 +317,12 @@ async fn answer(
         }
         Method::TaskSuggestionsList => absent::task_suggestions(&authorize(caller)?),
         Method::SessionsYield => {
-            waiting::wait_for_results(shared, &authorize(caller)?, read(params)?).await?
+            waiting::wait_for_results(shared, &authorize(caller)?, read(params)?, asker.connection)
+                .await?
         }
-        Method::TasksDismiss => tasks::dismiss(shared, &authorize(caller)?, read(params)?)?,
-        Method::TasksRetry => tasks::retry(shared, &authorize(caller)?, read(params)?)?,
+        Method::TasksDismiss => tasks::dismiss(shared, &authorize(caller)?, read(params)?).await?,
+        Method::TasksRetry => tasks::retry(shared, &authorize(caller)?, read(params)?).await?,
+        Method::TasksGet => tasks::get(shared, &authorize(caller)?, read(params)?).await?,
         Method::TasksList => tasks::list(shared, &authorize(caller)?, read(params)?).await?,
         Method::UpdateStatus => absent::updates(&authorize(caller)?),
     };

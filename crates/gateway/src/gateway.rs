@@ -189,8 +189,8 @@ impl Gateway {
         let store = Store::open(state.path(), now_ms())?;
         let launcher = Launcher::new(options.program, &state);
         let hub = Arc::new(Hub::default());
-        let stays = options.doors == Doors::All;
-        let supervisor = Supervisor::new(store, settings, launcher, Arc::clone(&hub), stays);
+        let supervisor =
+            Supervisor::new(store, settings, launcher, Arc::clone(&hub), options.doors);
         supervisor.recover().await?;
         let place = state.path().to_owned();
         let pairing = PairingService::new(place, Arc::clone(&supervisor), Arc::clone(&hub));
@@ -236,6 +236,8 @@ impl Gateway {
             let supervisor = Arc::clone(&shared.supervisor);
             let flushing = async move { supervisor.flush_audit_regularly().await };
             tasks.push(tokio::spawn(flushing).abort_handle());
+            let expiring = Arc::clone(&shared.supervisor).expire_notices_regularly();
+            tasks.push(tokio::spawn(expiring).abort_handle());
         }
         if options.doors == Doors::All {
             let supervisor = Arc::clone(&shared.supervisor);

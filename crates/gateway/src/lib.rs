@@ -48,6 +48,7 @@ mod talk;
 mod tick;
 mod tls;
 mod watchers;
+mod webhook;
 mod websocket;
 
 pub use error::StartError;

@@ -176,6 +176,7 @@ methods! {
     TaskSuggestionsList "taskSuggestions.list" Read "Suggested tasks; there are none.";
     SessionsYield "sessions.yield" Write "Wait, as a run, for results of its sub-agents.";
     TasksDismiss "tasks.dismiss" Write "Give up a result that could not be told on its route.";
+    TasksGet "tasks.get" Read "One run of a sub-agent, as a task.";
     TasksList "tasks.list" Read "The runs of sub-agents, as tasks.";
     TasksRetry "tasks.retry" Write "Tell a result again that could not be told on its route.";
     UpdateStatus "update.status" Admin "Whether there is a newer version; nobody looks for one.";

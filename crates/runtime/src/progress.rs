@@ -13,6 +13,9 @@ const STEP_CHARACTERS: usize = 200;
 /// What a run is at. Each is a sign of life too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
+    /// Its agent has a session and is given the task now. Told once, by runs that have an agent in
+    /// a process of its own: such an agent is started before it is at work.
+    AtWork,
     /// It lives: it thinks, plans, goes on with a step, or says what nobody here understands.
     Alive,
     /// It has begun something, or calls it by another name now: `execute: npm test`. One line of

@@ -151,6 +151,15 @@ impl BudgetPart {
             Self::Descendants => "descendants",
         }
     }
+
+    /// How it is given on the command line.
+    pub(crate) fn option(self) -> &'static str {
+        match self {
+            Self::Tokens => "tokens=N",
+            Self::Cost => "cost=USD",
+            Self::Descendants => "descendants=N",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -75,6 +75,12 @@ pub enum Command {
         /// The run.
         run: RunId,
     },
+    /// Whoever waited in a run's name is gone. What has come, and what still comes, is for the next
+    /// who asks.
+    AbandonWait {
+        /// The run.
+        run: RunId,
+    },
     /// A run waits for somebody's permission.
     AwaitApproval {
         /// The run.

@@ -158,6 +158,7 @@ pub(crate) fn decide(
         }
         Command::Yield { run, wanted } => waiting::yield_to_children(state, run, *wanted),
         Command::StopWaiting { run } => Ok(waiting::stop_waiting(state, run)),
+        Command::AbandonWait { run } => Ok(waiting::abandon_wait(state, run)),
         Command::AwaitApproval { run } => Ok(waiting::await_approval(state, run)),
         Command::ApprovalDecided { run } => Ok(waiting::approval_decided(state, run)),
         Command::Reserve { run, call, spend } => spending::reserve(state, run, *call, *spend),

@@ -33,7 +33,7 @@ pub use decide::{Step, step};
 pub use effect::{Effect, effects};
 pub use event::{AddedMessage, Event, SessionSettings, Speaker};
 pub use model_choice::check_model;
-pub use notice::{MAX_OPEN_NOTICES, NOTICE_KEPT_MS, Notice, Route};
+pub use notice::{LONGEST_PAUSE_MS, MAX_OPEN_NOTICES, NOTICE_KEPT_MS, Notice, Route};
 pub use outcome::{Ending, MAX_FILES_TOUCHED, Outcome, StopReason, Usage};
 pub use policy::{
     AgentPolicy, AllowAgents, MAX_QUEUED_RUNS, MAX_QUEUED_TASK_BYTES, MAX_TURNS, MAX_WAITING_TURNS,

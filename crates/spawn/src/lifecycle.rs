@@ -61,7 +61,8 @@ pub(crate) fn deadline_passed(state: &State, run: &RunId, clock: Clock, now_ms: 
     let phase = live.map(|live| live.phase);
     let counts = match clock {
         Clock::Queue => phase == Some(Phase::Queued),
-        Clock::Start => phase == Some(Phase::Starting),
+        // The process of an agent is at work before the agent is; whoever keeps the clock knows.
+        Clock::Start => matches!(phase, Some(Phase::Starting | Phase::Running)),
         // Whoever waits for others is not idle: they have clocks of their own.
         Clock::Idle => {
             live.is_some_and(|live| live.phase == Phase::Running && live.waiting.is_none())

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// these the notice is blocked.
 const PAUSES_MS: [u64; 8] = [1_000, 5_000, 15_000, 60_000, 120_000, 300_000, 600_000, 700_000];
 
+/// The longest of these: nothing that is tried again is due later than that.
+pub const LONGEST_PAUSE_MS: u64 = 700_000;
+
 /// How long a blocked notice is kept before it is dismissed by itself, in milliseconds: 7 days.
 pub const NOTICE_KEPT_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 
@@ -53,7 +56,7 @@ pub(crate) fn next_attempt(attempts: u32, now_ms: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{PAUSES_MS, next_attempt};
+    use super::{LONGEST_PAUSE_MS, PAUSES_MS, next_attempt};
 
     #[test]
     fn attempts_go_on_for_half_an_hour_and_come_to_an_end() {
@@ -62,5 +65,6 @@ mod tests {
         assert_eq!(next_attempt(9, 0), None);
         let minutes = PAUSES_MS.iter().sum::<u64>() / 60_000;
         assert_eq!(minutes, 30);
+        assert_eq!(PAUSES_MS.iter().max(), Some(&LONGEST_PAUSE_MS));
     }
 }

@@ -254,8 +254,8 @@ impl SpawnRefusal {
                 Remedy::Command("hatchery sessions list".to_owned())
             }
             Self::OverBudget { part, .. } => advice(format!(
-                "finish with what there is, or start the tree with a larger budget: --budget {}=N, or agents.defaults.subagents.budget",
-                part.name()
+                "finish with what there is, or start the tree with a larger budget: --budget {}, or agents.defaults.subagents.budget",
+                part.option()
             )),
             Self::RouteOfTheOwner => {
                 advice("leave the route out, or say it at the owner's terminal".to_owned())

@@ -38,6 +38,13 @@ pub(crate) fn stop_waiting(state: &State, run: &RunId) -> Vec<Event> {
         .collect()
 }
 
+/// Nobody is there any more who could be given results.
+pub(crate) fn abandon_wait(state: &State, run: &RunId) -> Vec<Event> {
+    let waits = |live: &&LiveRun| matches!(live.waiting, Some(Wait::Children { .. }));
+    let live = state.get(run).filter(waits);
+    live.map(|_| Event::RunResumed { run: run.clone(), results: Vec::new() }).into_iter().collect()
+}
+
 /// A run waits for somebody's permission.
 pub(crate) fn await_approval(state: &State, run: &RunId) -> Vec<Event> {
     let may_wait = |live: &&LiveRun| {

@@ -27,7 +27,7 @@ pub enum ExportItem {
         epoch: u32,
         /// The message.
         #[serde(flatten)]
-        message: StoredMessage,
+        message: Box<StoredMessage>,
     },
     /// An event of one of its runs, in order, from its acceptance to the announce of its end.
     Event {
@@ -121,7 +121,7 @@ impl Store {
             }
             for (epoch, message) in messages {
                 if let Some(message) = message
-                    && show(ExportItem::Message { epoch, message }).is_break()
+                    && show(ExportItem::Message { epoch, message: Box::new(message) }).is_break()
                 {
                     return Ok(ControlFlow::Break(()));
                 }
@@ -133,7 +133,9 @@ impl Store {
         // A session without rows has a task and an answer at most.
         let said = self.transcript(view, Page { limit: ROWS_AT_A_TIME, offset: 0 })?;
         let mut items = said.messages.into_iter();
-        Ok(items.try_for_each(|message| show(ExportItem::Message { epoch: view.epoch, message })))
+        Ok(items.try_for_each(|message| {
+            show(ExportItem::Message { epoch: view.epoch, message: Box::new(message) })
+        }))
     }
 
     fn runs_of(&self, session: &SessionId) -> Result<Vec<OfSession>, ReadError> {

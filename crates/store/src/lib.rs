@@ -9,6 +9,7 @@ mod audit;
 mod conversations;
 mod counts;
 mod damage;
+mod deliveries;
 mod devices;
 mod entry;
 mod export;
@@ -35,6 +36,7 @@ pub use audit::{
     AuditEntry, AuditError, AuditEvent, AuditFilter, AuditLog, Fault, Head, InvalidHead, Verdict,
 };
 pub use counts::SessionCounts;
+pub use deliveries::{Delivery, DeliveryState};
 pub use devices::{DeviceChange, DeviceCondition, DeviceStore, KeptDevices, NoRandomness};
 pub use entry::{Afterwards, Entry};
 pub use export::ExportItem;

@@ -4,8 +4,9 @@ use hatchery_protocol::{AgentId, SessionId, SessionKey};
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, Row, params_from_iter};
 
+use crate::deliveries::SESSIONS_IN_STATE;
 use crate::read::{SESSION_COLUMNS, SESSION_JOINS, session_view};
-use crate::{ReadError, SessionView, Store};
+use crate::{DeliveryState, ReadError, SessionView, Store};
 
 /// How many children of a session a row names, the newest.
 const NAMED_CHILDREN: u32 = 50;
@@ -31,6 +32,8 @@ pub struct SessionQuery {
     pub active_since_ms: Option<u64>,
     /// Only sessions that are archived, by whoever, or only those that are not.
     pub archived: Option<bool>,
+    /// Only sessions of runs whose result is so far on its route, those that were deleted too.
+    pub delivery: Option<DeliveryState>,
     /// Archived ones too, where `archived` does not say which; one that is named is found anyway.
     pub include_archived: bool,
     /// Only sessions whose id, key or label holds this text, in whatever case.
@@ -69,7 +72,10 @@ struct Conditions {
 impl Conditions {
     fn of(query: &SessionQuery) -> Self {
         let mut made = Self::default();
-        made.conditions.push("s.deleted_at_ms IS NULL");
+        match query.delivery {
+            Some(state) => made.add(SESSIONS_IN_STATE, state.as_str()),
+            None => made.conditions.push("s.deleted_at_ms IS NULL"),
+        }
         match query.archived {
             // Who names a session means it, archived or not.
             None if query.include_archived || query.named.is_some() => {}

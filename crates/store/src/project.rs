@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use serde_json::to_string;
 
 use crate::audit::{self, Chain};
-use crate::{Entry, conversations, lives, snapshots};
+use crate::{Entry, conversations, deliveries, lives, snapshots};
 
 /// Writes one entry and what follows from it in the projections.
 pub(crate) fn project(
@@ -55,14 +55,14 @@ fn project_event(connection: &Connection, at_ms: i64, event: &Event) -> rusqlite
         Event::AnnounceMoved { run, to, in_conversation } => {
             lives::moved(connection, at_ms, run, to, *in_conversation)
         }
+        Event::NoticeDue { .. }
+        | Event::NoticeDelivered { .. }
+        | Event::NoticeBlocked { .. }
+        | Event::NoticeDismissed { .. } => deliveries::project(connection, at_ms, event),
         Event::RunStopping { .. }
         | Event::RunResumable { .. }
         | Event::BudgetReserved { .. }
         | Event::BudgetSettled { .. }
-        | Event::NoticeDue { .. }
-        | Event::NoticeDelivered { .. }
-        | Event::NoticeBlocked { .. }
-        | Event::NoticeDismissed { .. }
         | Event::Refused { .. } => Ok(()),
         Event::SessionOpened { .. }
         | Event::SessionPatched { .. }

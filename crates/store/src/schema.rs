@@ -5,7 +5,7 @@ use rusqlite::{Connection, Transaction, params};
 use hatchery_protocol::{AgentId, SessionId, SessionKey, SessionKind};
 
 use crate::audit::{self, Key};
-use crate::{conversations, snapshots, tables};
+use crate::{conversations, deliveries, snapshots, tables};
 
 /// What a step may need beside the tables.
 pub(crate) struct Circumstances<'a> {
@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
     conversations::tables,
     snapshots::tables,
     tables::tables,
+    deliveries::tables,
 ];
 
 /// The version of the tables this program writes.

@@ -1,45 +1,21 @@
-//! HTTP to a provider: connections that are shared by the whole process, and one request's way to
-//! its response.
+//! HTTP to a provider: one request's way to its response.
 //!
 //! Redirects are not followed: a key goes to the host it was configured for and nowhere else.
-
-use std::error::Error;
-use std::io;
-use std::sync::{LazyLock, OnceLock};
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{Client, Error as ClientError};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Duration, timeout};
 
 use super::failure::{ModelFailure, Stage};
 use super::words::{code, message, origin, shown};
 use crate::ChatModel;
-
-/// How long a connection may take.
-pub(crate) const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
-
-/// How long a connection that nobody uses is kept.
-const IDLE_CONNECTION: Duration = Duration::from_secs(60);
-
-/// How many such connections are kept for one host.
-const IDLE_CONNECTIONS: usize = 8;
+use crate::outward::{self, NotAnswered, innermost};
 
 /// The most of an error's body that is read.
 const ERROR_BYTES: usize = 64 * 1024;
-
-/// Without encryption: a model on this machine needs none, and no certificates are read for it.
-static PLAIN: LazyLock<Client<HttpConnector, Full<Bytes>>> =
-    LazyLock::new(|| pooled().build(connector()));
-
-/// With encryption.
-static ENCRYPTED: OnceLock<Client<HttpsConnector<HttpConnector>, Full<Bytes>>> = OnceLock::new();
 
 /// Sends a request and gives the response once it begins, if it is one of success.
 pub(crate) async fn send(
@@ -47,15 +23,8 @@ pub(crate) async fn send(
     body: Vec<u8>,
 ) -> Result<Response<Incoming>, ModelFailure> {
     let request = request(model, body)?;
-    let encrypted = request.uri().scheme_str() == Some("https");
     let limit = model.deadlines.first_byte;
-    let response = if encrypted {
-        let client = encrypted_client().map_err(|error| unreachable(model, &error.to_string()))?;
-        timeout(limit, client.request(request)).await
-    } else {
-        timeout(limit, PLAIN.request(request)).await
-    };
-    let response = match response {
+    let response = match timeout(limit, outward::send(request)).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return Err(not_answered(model, &error)),
         Err(_) => return Err(silent(model, Stage::FirstByte, limit)),
@@ -99,37 +68,6 @@ pub(crate) async fn beginning(model: &ChatModel, mut body: Incoming) -> String {
 /// A response that ended too early, or whose connection did.
 pub(crate) fn broken(model: &ChatModel, reason: &str) -> ModelFailure {
     ModelFailure::Broken { provider: model.provider.clone(), reason: shown(model, reason) }
-}
-
-fn pooled() -> hyper_util::client::legacy::Builder {
-    let mut builder = Client::builder(TokioExecutor::new());
-    builder
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE_CONNECTION)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS);
-    builder
-}
-
-fn connector() -> HttpConnector {
-    let mut connector = HttpConnector::new();
-    connector.enforce_http(false);
-    connector.set_connect_timeout(Some(CONNECT_DEADLINE));
-    connector.set_nodelay(true);
-    connector
-}
-
-/// The certificates of the system are read when they are needed for the first time.
-fn encrypted_client() -> io::Result<&'static Client<HttpsConnector<HttpConnector>, Full<Bytes>>> {
-    if let Some(client) = ENCRYPTED.get() {
-        return Ok(client);
-    }
-    let provider = rustls::crypto::ring::default_provider();
-    let connector = HttpsConnectorBuilder::new()
-        .with_provider_and_native_roots(provider)?
-        .https_only()
-        .enable_http1()
-        .wrap_connector(connector());
-    Ok(ENCRYPTED.get_or_init(|| pooled().build(connector)))
 }
 
 fn request(model: &ChatModel, body: Vec<u8>) -> Result<Request<Full<Bytes>>, ModelFailure> {
@@ -178,24 +116,10 @@ fn unreachable(model: &ChatModel, reason: &str) -> ModelFailure {
     }
 }
 
-fn not_answered(model: &ChatModel, error: &ClientError) -> ModelFailure {
-    if error.is_connect() {
-        unreachable(model, &innermost(error))
-    } else {
-        broken(model, &format!("before it began: {}", innermost(error)))
-    }
-}
-
-/// What lies at the bottom of an error: the system's own words.
-fn innermost(error: &(dyn Error + 'static)) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    match innermost.downcast_ref::<io::Error>().map(io::Error::kind) {
-        Some(io::ErrorKind::ConnectionRefused) => "nobody listens there".to_owned(),
-        Some(io::ErrorKind::ConnectionReset) => "the connection was reset".to_owned(),
-        _ => innermost.to_string(),
+fn not_answered(model: &ChatModel, error: &NotAnswered) -> ModelFailure {
+    match error {
+        NotAnswered::Unreachable(reason) => unreachable(model, reason),
+        NotAnswered::BrokeOff(reason) => broken(model, &format!("before it began: {reason}")),
     }
 }
 

@@ -17,9 +17,12 @@ mod output;
 mod pair;
 mod sessions;
 mod spawn;
+mod tasks;
 mod tree;
+mod waiting;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use serde_json::Value;
@@ -34,6 +37,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Spawn(args) | Command::Sessions(SessionsCommand::Spawn(args)) => {
             within_runtime(spawn::run(args))?
         }
+        Command::Yield(args) | Command::Sessions(SessionsCommand::Yield(args)) => {
+            within_runtime(waiting::run(args))?
+        }
+        Command::Tasks(command) => within_runtime(tasks::run(command))?,
         Command::Sessions(command) => within_runtime(sessions::run(command))?,
         Command::Agents(command) => within_runtime(agents::run(command))?,
         Command::Gateway(GatewayCommand::Config(command)) | Command::Config(command) => {
@@ -67,6 +74,11 @@ fn within_runtime<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let outcome = runtime.block_on(work);
     runtime.shutdown_background();
     Ok(outcome)
+}
+
+/// A limit in whole seconds, rounded up: less than a second is not none.
+fn whole_seconds(limit: Duration) -> u64 {
+    limit.as_secs() + u64::from(limit.subsec_nanos() > 0)
 }
 
 /// Says what came of a change to who is let in, and where it will not outlast the gateway, that

@@ -30,8 +30,8 @@ pub(crate) async fn run(command: SessionsCommand) -> Result<ExitCode, Failure> {
         SessionsCommand::Reopen(args) => reopen(args).await,
         SessionsCommand::Delete(args) => delete(args).await,
         SessionsCommand::Export { session, output } => export::run(session, output).await,
-        // It has a file of its own.
-        SessionsCommand::Spawn(_) => Ok(exit::FAILED),
+        // These have files of their own.
+        SessionsCommand::Spawn(_) | SessionsCommand::Yield(_) => Ok(exit::FAILED),
     }
 }
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use hatchery_protocol::{Method, SpawnAccepted, SpawnParams, Task};
 
-use super::background;
 use super::follow::{Follow, Followed, Signals, Whose, exit_code};
 use super::output::Output;
-use crate::args::{ListenArgs, SpawnArgs, budget_of};
-use crate::attach::{Attached, Purpose, attach, attach_to_running};
-use crate::environment;
+use super::tasks::ensure_running;
+use super::whole_seconds;
+use crate::args::{SpawnArgs, budget_of};
+use crate::attach::{Attached, Purpose, attach};
 use crate::failure::Failure;
 use crate::render;
 
@@ -25,6 +25,10 @@ pub(crate) async fn run(args: SpawnArgs) -> Result<ExitCode, Failure> {
     }
     if args.detach {
         return detached(&args, &params, output).await;
+    }
+    // A result is told elsewhere by a gateway that stays, also when this command is over.
+    if args.announce_to.is_some() {
+        ensure_running().await?;
     }
     let view = (output, args.json, Signals::new()?);
     let mut attached = attach(Purpose::Run).await?;
@@ -59,10 +63,7 @@ fn params(args: &SpawnArgs) -> Result<SpawnParams, Failure> {
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let here = std::env::current_dir().map_err(Failure::system("finding this directory"))?;
     let cwd = args.cwd.as_ref().map(|cwd| readable("--cwd", &here.join(cwd).into_os_string()));
-    // Rounded up: less than a second is not for ever.
-    let seconds = |limit: Option<Duration>| {
-        limit.map(|limit| limit.as_secs().max(u64::from(!limit.is_zero())))
-    };
+    let seconds = |limit: Option<Duration>| limit.map(whole_seconds);
     Ok(SpawnParams {
         agent_id: args.agent.clone(),
         runtime: Some(args.runtime),
@@ -87,10 +88,7 @@ async fn detached(
     params: &SpawnParams,
     mut output: Output,
 ) -> Result<ExitCode, Failure> {
-    if environment::inside_run().is_none() && attach_to_running().await?.is_none() {
-        eprintln!("hatchery: no gateway is running; starting one in the background");
-        background::start(&ListenArgs::default())?;
-    }
+    ensure_running().await?;
     let mut attached = attach(Purpose::Run).await?;
     let answer = attached.client.call(Method::SessionsSpawn, params).await;
     attached.release(false).await;

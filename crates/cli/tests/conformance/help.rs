@@ -9,6 +9,8 @@ fn help_reads_as_it_is_meant_to() {
         ("hatchery", &["--help"][..]),
         ("spawn", &["spawn", "--help"]),
         ("sessions", &["sessions", "--help"]),
+        ("yield", &["sessions", "yield", "--help"]),
+        ("tasks", &["tasks", "--help"]),
         ("gateway", &["gateway", "--help"]),
         ("devices", &["devices", "--help"]),
         ("nodes", &["nodes", "--help"]),

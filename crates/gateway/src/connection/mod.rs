@@ -68,7 +68,7 @@ pub(crate) async fn carry(
         () = &mut reading => false,
         () = &mut writing => true,
     };
-    shared.supervisor.with_watchers(|watchers| watchers.silence(number));
+    shared.supervisor.connection_silenced(number);
     shared.hub.leave(number);
     shared.invocations.left(number);
     if !written {

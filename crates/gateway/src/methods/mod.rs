@@ -23,6 +23,7 @@ pub(crate) mod session_look;
 pub(crate) mod session_row;
 pub(crate) mod sessions;
 pub(crate) mod system;
+mod task_row;
 pub(crate) mod tasks;
 pub(crate) mod turns;
 pub(crate) mod waiting;

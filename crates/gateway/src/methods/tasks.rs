@@ -1,26 +1,23 @@
 //! `tasks.*`: the runs of sub-agents, as the wire's tasks, and results that could not be told.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hatchery_access::{Permit, Read, Refusal, Write};
-use hatchery_protocol::{AgentId, ErrorCode, RunId, RunStatus, SessionKind, WireError};
-use hatchery_spawn::Notice;
-use hatchery_store::{ListedSession, SessionQuery};
+use hatchery_access::{Caller, Permit, Read, Refusal, Remedy, Write};
+use hatchery_protocol::{AgentId, ErrorCode, RunId, WireError};
+use hatchery_store::{
+    DeliveryState, ListedSession, Lookup, ReadError, SessionQuery, SessionView, Store,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::session_look::full_key;
-use super::session_row::{last_words, shortened, title};
 use super::sessions::reading;
+use super::task_row::TaskRow;
 use crate::gateway::Shared;
 
 /// How many tasks are listed where no number is asked for, and at most.
 const DEFAULT_TASKS: u32 = 100;
 const MAX_TASKS: u32 = 500;
-
-/// How long the end of a task's answer is, in characters.
-const SUMMARY_CHARACTERS: usize = 200;
 
 /// Parameters of `tasks.list`.
 #[derive(Debug, Default, Deserialize)]
@@ -29,6 +26,8 @@ pub(crate) struct TasksParams {
     status: Option<Statuses>,
     agent_id: Option<AgentId>,
     session_key: Option<String>,
+    /// How far the result is on its route; those alone that have one.
+    delivery_status: Option<String>,
     limit: Option<u32>,
     cursor: Option<String>,
 }
@@ -56,35 +55,112 @@ pub(crate) async fn list(
     permit: &Permit<Read>,
     params: TasksParams,
 ) -> Result<Value, WireError> {
+    let invalid =
+        |words: &str| WireError::new(ErrorCode::InvalidRequest, format!("invalid params: {words}"));
     let limit = params.limit.unwrap_or(DEFAULT_TASKS).clamp(1, MAX_TASKS);
-    let offset = params.cursor.as_deref().map_or(Ok(0), str::parse).map_err(|_| {
-        WireError::new(ErrorCode::InvalidRequest, "invalid params: cursor is none of ours")
-    })?;
+    let offset = params.cursor.as_deref().map_or(Ok(0), str::parse);
+    let offset = offset.map_err(|_| invalid("cursor is none of ours"))?;
+    let delivery = match params.delivery_status.as_deref() {
+        None => None,
+        Some(name) => Some(DeliveryState::parse(name).ok_or_else(|| {
+            invalid("deliveryStatus is pending, delivered, blocked or dismissed")
+        })?),
+    };
     let query = SessionQuery {
         limit,
         offset,
         below: permit.caller().grant().map(|grant| grant.session().clone()),
         agent: params.agent_id,
         spawned_by: params.session_key.as_deref().map(full_key),
+        include_archived: delivery.is_some(),
+        delivery,
         ..SessionQuery::default()
     };
-    let page = reading(shared, move |store| store.list_sessions(&query)).await?;
-    let notices: BTreeMap<RunId, Notice> = shared.supervisor.notices().into_iter().collect();
+    let (rows, total) = reading(shared, move |store| {
+        let page = store.list_sessions(&query)?;
+        let rows = page.sessions.into_iter().map(|listed| TaskRow::read(store, listed));
+        Ok((rows.collect::<Result<Vec<_>, _>>()?, page.total))
+    })
+    .await?;
     let seen = offset.saturating_add(limit);
-    let tasks: Vec<Value> = page
-        .sessions
+    let tasks: Vec<Value> = rows
         .iter()
-        .filter_map(|listed| task(listed, &notices))
+        .filter_map(TaskRow::short)
         .filter(|task| {
             let status = task["status"].as_str().unwrap_or_default();
             params.status.as_ref().is_none_or(|wanted| wanted.hold(status))
         })
         .collect();
     let mut answer = json!({"tasks": tasks});
-    if u64::from(seen) < page.total {
+    if u64::from(seen) < total {
         answer["nextCursor"] = json!(seen.to_string());
     }
     Ok(answer)
+}
+
+/// Parameters of `tasks.get`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct TaskGetParams {
+    /// The run: its id, the beginning of it, or its session.
+    task_id: String,
+}
+
+/// One run of a sub-agent, with its result.
+pub(crate) async fn get(
+    shared: &Arc<Shared>,
+    permit: &Permit<Read>,
+    params: TaskGetParams,
+) -> Result<Value, WireError> {
+    let caller = permit.caller().clone();
+    let text = params.task_id;
+    let wanted = text.clone();
+    let found = reading(shared, move |store| find(store, &caller, &wanted)).await?;
+    let task = found?.full().ok_or_else(|| no_such_task(&text))?;
+    Ok(json!({"task": task}))
+}
+
+/// The task a text means, among those the caller may see.
+fn find(store: &Store, caller: &Caller, text: &str) -> Result<Result<TaskRow, Refusal>, ReadError> {
+    let runs = if text.is_empty() { Vec::new() } else { store.runs_named(text)? };
+    let session = match runs.as_slice() {
+        [run] => store.session_of_run(run)?,
+        [] => match store.find_session(text)? {
+            Lookup::One(session) => Some(*session),
+            Lookup::None => None,
+            Lookup::Several(sessions) => return Ok(Err(ambiguous(text, &sessions))),
+        },
+        several => return Ok(Err(ambiguous(text, several))),
+    };
+    let Some(session) = session else { return Ok(Err(no_such_task(text))) };
+    if let Some(grant) = caller.grant()
+        && !store.stands_below(&session.session_id, grant.session())?
+    {
+        return Ok(Err(no_such_task(text)));
+    }
+    TaskRow::read(store, listed(store, session)?).map(Ok)
+}
+
+/// A session as lists have it; of one that was deleted there is less to say.
+fn listed(store: &Store, session: SessionView) -> Result<ListedSession, ReadError> {
+    let named = Some(session.session_id.to_string());
+    let query = SessionQuery { limit: 1, named, ..SessionQuery::default() };
+    let listed = store.list_sessions(&query)?.sessions.pop();
+    Ok(listed.unwrap_or(ListedSession { session, parent_key: None, children: Vec::new() }))
+}
+
+fn no_such_task(text: &str) -> Refusal {
+    refusal("NO_SUCH_TASK", format!("there is no run '{text}' of a sub-agent"))
+}
+
+fn ambiguous(text: &str, candidates: &[impl std::fmt::Display]) -> Refusal {
+    let names: Vec<String> = candidates.iter().map(ToString::to_string).collect();
+    refusal("AMBIGUOUS_TASK", format!("'{text}' could be {}", names.join(", ")))
+}
+
+fn refusal(code: &'static str, message: String) -> Refusal {
+    let remedy = Remedy::Command("hatchery tasks list".to_owned());
+    Refusal::forbidden(code, "tasks", message, remedy).in_class(ErrorCode::InvalidRequest)
 }
 
 /// Parameters that name a run.
@@ -95,81 +171,21 @@ pub(crate) struct TaskParams {
 }
 
 /// Has a result that could not be told on its route told again.
-pub(crate) fn retry(
+pub(crate) async fn retry(
     shared: &Arc<Shared>,
     permit: &Permit<Write>,
     params: TaskParams,
 ) -> Result<Value, Refusal> {
-    shared.supervisor.retry_notice(permit, params.run_id)?;
+    shared.supervisor.retry_notice(permit, params.run_id).await?;
     Ok(json!({"ok": true}))
 }
 
 /// Gives up a result that could not be told on its route.
-pub(crate) fn dismiss(
+pub(crate) async fn dismiss(
     shared: &Arc<Shared>,
     permit: &Permit<Write>,
     params: TaskParams,
 ) -> Result<Value, Refusal> {
-    shared.supervisor.dismiss_notice(permit, params.run_id)?;
+    shared.supervisor.dismiss_notice(permit, params.run_id).await?;
     Ok(json!({"ok": true}))
-}
-
-/// A session's run as a task. A conversation is none: its turns answer somebody who is there.
-fn task(listed: &ListedSession, notices: &BTreeMap<RunId, Notice>) -> Option<Value> {
-    let session = &listed.session;
-    let run = session.run.as_ref().filter(|_| session.kind.is_of_a_run())?;
-    let kind = if session.kind == SessionKind::Acp { "acp" } else { "subagent" };
-    let named = session.label.clone().unwrap_or_else(|| title(&run.task));
-    let mut task = json!({
-        "id": run.run_id,
-        "taskId": run.run_id,
-        "runId": run.run_id,
-        "kind": kind,
-        "runtime": kind,
-        "status": status(run.status),
-        "title": named,
-        "agentId": session.agent_id,
-        "childSessionKey": session.key,
-        "createdAt": session.created_at_ms,
-        "updatedAt": session.created_at_ms,
-    });
-    if let Some(parent) = &listed.parent_key {
-        task["sessionKey"] = json!(parent);
-        task["ownerKey"] = json!(parent);
-    }
-    if let Some(outcome) = &run.outcome {
-        task["updatedAt"] = json!(outcome.ended_at_ms);
-        task["endedAt"] = json!(outcome.ended_at_ms);
-        // The result stands in an inbox from the commit of the end on; only a route takes longer.
-        match notices.get(&run.run_id) {
-            None => task["deliveryStatus"] = json!("delivered"),
-            Some(Notice { blocked: None, route, attempts, .. }) => {
-                task["deliveryStatus"] = json!("pending");
-                task["delivery"] = json!({"to": route.to, "attempts": attempts});
-            }
-            Some(Notice { blocked: Some(reason), route, attempts, .. }) => {
-                task["deliveryStatus"] = json!("blocked");
-                task["delivery"] = json!({"to": route.to, "attempts": attempts, "reason": reason});
-            }
-        }
-        if let Some(summary) = last_words(&outcome.tail, SUMMARY_CHARACTERS) {
-            task["terminalSummary"] = json!(summary);
-        }
-        if let Some(error) = &outcome.error {
-            task["error"] = json!(shortened(error, SUMMARY_CHARACTERS));
-        }
-    }
-    Some(task)
-}
-
-/// A run's state in the words of the wire's tasks.
-fn status(status: RunStatus) -> &'static str {
-    match status {
-        RunStatus::Accepted => "queued",
-        RunStatus::Starting | RunStatus::Running | RunStatus::Waiting => "running",
-        RunStatus::Ok => "completed",
-        RunStatus::Failed | RunStatus::Interrupted => "failed",
-        RunStatus::TimedOut => "timed_out",
-        RunStatus::Cancelled => "cancelled",
-    }
 }

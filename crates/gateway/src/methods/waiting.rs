@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::sessions::reading;
 use crate::gateway::Shared;
+use crate::hub::ConnectionId;
 
 /// Parameters of `sessions.yield`.
 #[derive(Debug, Default, Deserialize)]
@@ -28,9 +29,10 @@ pub(crate) async fn wait_for_results(
     shared: &Arc<Shared>,
     permit: &Permit<Write>,
     params: YieldParams,
+    connection: ConnectionId,
 ) -> Result<Value, WireError> {
     let limit = params.timeout_seconds.map(Duration::from_secs);
-    let runs = shared.supervisor.wait_for_results(permit, params.count, limit).await?;
+    let runs = shared.supervisor.wait_for_results(permit, params.count, limit, connection).await?;
     let results = reading(shared, move |store| store.results(&runs)).await?;
     Ok(json!({"results": results.iter().map(result).collect::<Vec<_>>()}))
 }

@@ -1,7 +1,7 @@
 //! The clocks of runs. Each only tells that it has run out; what that means is decided elsewhere.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use hatchery_protocol::RunId;
@@ -11,23 +11,33 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{Core, Supervisor};
 use crate::clock::now_ms;
 
-/// When a run gave its last sign of life. Clones share it.
+/// When a run gave its last sign of life, and whether it is at work. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Pulse {
     since: Instant,
     /// Milliseconds after `since`.
     last: Arc<AtomicU64>,
+    at_work: Arc<AtomicBool>,
 }
 
 impl Pulse {
     pub(super) fn new() -> Self {
-        Self { since: Instant::now(), last: Arc::default() }
+        Self { since: Instant::now(), last: Arc::default(), at_work: Arc::default() }
     }
 
     /// The run lives.
     pub(super) fn beat(&self) {
         let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last.store(now, Ordering::Relaxed);
+    }
+
+    /// The run's start is over.
+    pub(super) fn works(&self) {
+        self.at_work.store(true, Ordering::Relaxed);
+    }
+
+    fn is_at_work(&self) -> bool {
+        self.at_work.load(Ordering::Relaxed)
     }
 
     fn last(&self) -> Instant {
@@ -39,10 +49,12 @@ impl Supervisor {
     /// Sets the clocks of a run that is being started.
     pub(super) fn set_clocks(self: &Arc<Self>, run: &Run, pulse: &Pulse) {
         let limits = run.deadlines;
-        for (clock, limit) in [(Clock::Start, limits.start_ms), (Clock::Wall, run.timeout_ms)] {
-            if let Some(limit) = limit {
-                self.help(&run.id, self.clone().tell_later(run.id.clone(), clock, limit));
-            }
+        if let Some(limit) = limits.start_ms {
+            let watching = self.clone().watch_start(run.id.clone(), pulse.clone(), limit);
+            self.help(&run.id, watching);
+        }
+        if let Some(limit) = run.timeout_ms {
+            self.help(&run.id, self.clone().tell_later(run.id.clone(), Clock::Wall, limit));
         }
         if let Some(limit) = limits.idle_ms {
             let watching = self.clone().watch_pulse(run.id.clone(), pulse.clone(), limit);
@@ -75,6 +87,14 @@ impl Supervisor {
     async fn tell_later(self: Arc<Self>, run: RunId, clock: Clock, after_ms: u64) {
         sleep(Duration::from_millis(after_ms)).await;
         self.note(&Command::DeadlinePassed { run, clock });
+    }
+
+    /// An agent's process may be there long before the agent is.
+    async fn watch_start(self: Arc<Self>, run: RunId, pulse: Pulse, limit_ms: u64) {
+        sleep(Duration::from_millis(limit_ms)).await;
+        if !pulse.is_at_work() {
+            self.note(&Command::DeadlinePassed { run, clock: Clock::Start });
+        }
     }
 
     /// Goes on until the run ends: who waits for others gives no sign of life and is well.

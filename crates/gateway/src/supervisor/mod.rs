@@ -35,16 +35,18 @@ use hatchery_spawn::{Command, Effect, Event, Run, State, effects};
 use hatchery_store::{CommitError, Store};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::unbounded_channel;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use crate::clock::now_ms;
 use crate::fold::Fold;
+use crate::gateway::Doors;
 use crate::hub::Hub;
 use crate::launcher::Launcher;
 use crate::settings::Settings;
 use crate::talk::{Talk, herald};
 use crate::watchers::Watchers;
+use crate::webhook::MAX_DELIVERIES;
 use keys::MessageKeys;
 
 pub(crate) use turns::{Message, Taken};
@@ -72,6 +74,10 @@ pub(crate) struct Supervisor {
     /// Whether it stays when nothing goes on. What had not begun at its end then begins in its
     /// next life.
     stays: bool,
+    /// Whether it tells results on their routes: not where it is there for a look only.
+    tells: bool,
+    /// Room for results on their way to where their routes lead.
+    deliveries: Semaphore,
     tasks: Handle,
     /// Counts what has happened, so that whoever waits for something looks again.
     changes: watch::Sender<u64>,
@@ -139,7 +145,7 @@ impl Supervisor {
         settings: Settings,
         launcher: Launcher,
         hub: Arc<Hub>,
-        stays: bool,
+        doors: Doors,
     ) -> Arc<Self> {
         let (news, to_tell) = unbounded_channel();
         let talk = Arc::new(Talk::new(Arc::clone(&hub), Handle::current(), news));
@@ -151,7 +157,9 @@ impl Supervisor {
             launcher,
             talk,
             opening: tokio::sync::Mutex::default(),
-            stays,
+            stays: doors == Doors::All,
+            tells: doors != Doors::Within,
+            deliveries: Semaphore::new(MAX_DELIVERIES),
             tasks: Handle::current(),
             changes: watch::Sender::new(0),
         });
@@ -377,6 +385,12 @@ impl Supervisor {
         // end of the sender is the word that is waited for.
         self.store.append(now_ms(), Vec::new(), Box::new(move |_| drop(tell)));
         drop(told.await);
+    }
+
+    /// A connection is about to end and hears nothing new, so nobody waits on it for anything.
+    pub(crate) fn connection_silenced(&self, connection: u64) {
+        self.core().watchers.silence(connection);
+        self.changes.send_modify(|count| *count += 1);
     }
 
     /// A connection is gone, and everything that was to be said on it was said or has no reader.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use hatchery_failpoints::{Point, reach};
-use hatchery_protocol::{OutputStream, RunId, SessionId};
+use hatchery_protocol::{OutputStream, RunId, RuntimeKind, SessionId};
 use hatchery_runtime::{Observer, Progress};
 use hatchery_sandbox::ProcessIdentity;
 use hatchery_spawn::{Command, ProcessMark, Run};
@@ -36,6 +36,8 @@ pub(super) struct RunObserver {
     said: Said,
     doings: Doings,
     pulse: Pulse,
+    /// Whether there is an agent in a process of its own, which is started before it is at work.
+    has_agent: bool,
     /// Whether it pays out of a budget that has an end.
     is_limited: bool,
 }
@@ -64,6 +66,7 @@ impl RunObserver {
             said: before,
             doings: Doings::default(),
             pulse: Pulse::new(),
+            has_agent: run.runtime != RuntimeKind::Local,
             is_limited: supervisor.is_limited(run),
         }
     }
@@ -92,6 +95,9 @@ impl Observer for RunObserver {
             }
         });
         self.pulse.beat();
+        if !self.has_agent {
+            self.pulse.works();
+        }
         reach(Point::Unmarked);
         self.supervisor.note(&Command::Started { run: self.run.clone(), process });
     }
@@ -136,6 +142,7 @@ impl Observer for RunObserver {
         let run = self.run.clone();
         match progress {
             Progress::Alive => {}
+            Progress::AtWork => self.pulse.works(),
             Progress::Step(step) => self.doings.step(step),
             Progress::Touched(file) => self.doings.touched(file.display().to_string()),
             Progress::Waiting(true) => self.supervisor.note(&Command::AwaitApproval { run }),

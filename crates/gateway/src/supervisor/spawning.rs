@@ -11,10 +11,12 @@ use hatchery_spawn::{Asked, Budget, Command, Deadlines, Event, Route, Run, Spawn
 use hatchery_store::CommitError;
 use tokio::sync::oneshot;
 
+use super::notices::WEBHOOK;
 use super::{Directories, Supervisor, unavailable};
 use crate::asker::Asker;
 use crate::ids::draw;
 use crate::watchers::Watcher;
+use crate::webhook::{Address, BadAddress};
 
 impl Supervisor {
     /// Takes a spawn on. Its receipt is given to `asker` once it is durable, before anything else
@@ -69,6 +71,7 @@ impl Supervisor {
         watcher: Option<(u64, Watcher)>,
         receive: impl FnOnce(Result<(), CommitError>, Option<SpawnAccepted>) + Send + 'static,
     ) -> Result<(), Refusal> {
+        let route = params.announce_to.map(route).transpose()?;
         let (run, session) = draw().map_err(|error| unavailable("NO_RANDOMNESS", error))?;
         let request = SpawnRequest {
             caller: permit.caller().clone(),
@@ -88,7 +91,7 @@ impl Supervisor {
                 idle_ms: params.idle_timeout_seconds.map(milliseconds),
             },
             budget: params.budget.map(budget).unwrap_or_default(),
-            route: params.announce_to.map(route),
+            route,
             label: params.label,
         };
         let policy = self.settings.policy();
@@ -150,8 +153,9 @@ fn micro_dollars(dollars: f64) -> u64 {
     micros as u64
 }
 
-fn route(to: String) -> Route {
-    Route { channel: "webhook".to_owned(), to }
+/// Only what could be told there later is taken on.
+fn route(to: String) -> Result<Route, BadAddress> {
+    Address::parse(&to).map(|_| Route { channel: WEBHOOK.to_owned(), to })
 }
 
 fn receipt(run: &Run) -> SpawnAccepted {

@@ -9,15 +9,18 @@ use hatchery_spawn::Command;
 use tokio::sync::oneshot;
 
 use super::{Core, Supervisor};
+use crate::hub::ConnectionId;
 
 impl Supervisor {
     /// Waits in a run's name until enough results have come, and gives the runs whose results
-    /// they are. When `limit` has passed it gives what has come until then.
+    /// they are. When `limit` has passed it gives what has come until then. When the connection it
+    /// is asked on ends before, nobody is given anything.
     pub(crate) async fn wait_for_results(
         self: &Arc<Self>,
         permit: &Permit<Write>,
         wanted: Option<u32>,
         limit: Option<Duration>,
+        connection: ConnectionId,
     ) -> Result<Vec<RunId>, Refusal> {
         let Some(grant) = permit.caller().grant() else { return Err(not_a_run()) };
         let run = grant.run().clone();
@@ -31,18 +34,36 @@ impl Supervisor {
             core.yielders.insert(run.clone(), tell);
             self.keep(&mut core, step, |_| {});
         }
-        let results = match limit {
-            None => (&mut told).await,
-            Some(limit) => match tokio::time::timeout(limit, &mut told).await {
-                Ok(results) => results,
-                Err(_) => {
-                    self.note(&Command::StopWaiting { run });
-                    told.await
-                }
-            },
+        let patience = async {
+            match limit {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        let results = tokio::select! {
+            biased;
+            results = &mut told => results,
+            () = self.connection_lost(connection) => {
+                self.note(&Command::AbandonWait { run });
+                told.await
+            }
+            () = patience => {
+                self.note(&Command::StopWaiting { run });
+                told.await
+            }
         };
         // The sender is gone where the run itself has ended.
         Ok(results.unwrap_or_default())
+    }
+
+    /// Returns once a connection hears nothing any more.
+    async fn connection_lost(&self, connection: ConnectionId) {
+        let mut changes = self.changes.subscribe();
+        while self.core().watchers.is_open(connection) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// A run waits for somebody's permission while `decision` is awaited.

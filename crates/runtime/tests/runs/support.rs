@@ -129,10 +129,12 @@ impl Seen {
         self.0.lock().unwrap().stderr.clone()
     }
 
-    /// What was told beside output, without what is a sign of life and nothing else.
+    /// What was told beside output, without what is a sign of life and nothing else, and without
+    /// the beginning of an agent's work.
     pub(crate) fn progress(&self) -> Vec<Progress> {
         let progress = self.0.lock().unwrap().progress.clone();
-        progress.into_iter().filter(|progress| *progress != Progress::Alive).collect()
+        let beside = |one: &Progress| !matches!(one, Progress::Alive | Progress::AtWork);
+        progress.into_iter().filter(beside).collect()
     }
 
     /// How often it showed that it lives and nothing else.

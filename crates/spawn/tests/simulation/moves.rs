@@ -270,8 +270,7 @@ impl World {
 fn in_its_phase(live: &LiveRun, clock: Clock) -> bool {
     match clock {
         Clock::Queue => live.phase == Phase::Queued,
-        Clock::Start => live.phase == Phase::Starting,
         Clock::Idle => live.phase == Phase::Running && live.waiting.is_none(),
-        Clock::Wall | Clock::Tree => live.phase != Phase::Queued,
+        Clock::Start | Clock::Wall | Clock::Tree => live.phase != Phase::Queued,
     }
 }

@@ -57,7 +57,8 @@ fn a_clock_counts_in_its_phase_and_means_nothing_elsewhere() {
     let live = [Queued, Starting, Running, WaitingForResults, WaitingForApproval];
     let cases: [(Clock, &[At], StopReason); 5] = [
         (Clock::Queue, &[Queued], StopReason::QueueTimeout),
-        (Clock::Start, &[Starting], StopReason::StartTimeout),
+        // The process of an agent is there before the agent is at work.
+        (Clock::Start, &at_work, StopReason::StartTimeout),
         (Clock::Idle, &[Running], StopReason::IdleTimeout),
         (Clock::Wall, &at_work, StopReason::TimedOut),
         (Clock::Tree, &live, StopReason::TreeTimeout),

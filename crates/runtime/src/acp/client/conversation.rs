@@ -106,6 +106,7 @@ impl<'a, O: Observer> Conversation<'a, O> {
         if self.cancel.is_cancelled() {
             return Err(Trouble::Cancelled);
         }
+        self.hearing.at_work().await;
         self.prompt(session, subject).await
     }
 

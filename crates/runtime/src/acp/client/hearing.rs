@@ -69,6 +69,11 @@ impl<'a, O: Observer> Hearing<'a, O> {
         self.observer.resumable(session).await;
     }
 
+    /// The agent has its session, and its work begins.
+    pub(crate) async fn at_work(&self) {
+        self.observer.progress(Progress::AtWork).await;
+    }
+
     /// Hears an update.
     pub(crate) async fn update(&mut self, params: &Value) {
         let session = params.get("sessionId").and_then(Value::as_str);

@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 use super::{answer, chunk, converse, ended, proper, text, update_of};
 use crate::{Progress, Spent};
 
-/// Signs of life that are nothing else are left out: there is one for each answer, too.
+/// Signs of life that are nothing else are left out: there is one for each answer, too. So is the
+/// beginning of the work.
 fn beside_life(progress: Vec<Progress>) -> Vec<Progress> {
-    progress.into_iter().filter(|progress| *progress != Progress::Alive).collect()
+    let beside = |one: &Progress| !matches!(one, Progress::Alive | Progress::AtWork);
+    progress.into_iter().filter(beside).collect()
 }
 
 #[tokio::test]
@@ -82,8 +84,9 @@ async fn whatever_an_agent_says_that_is_no_output_shows_that_it_lives() {
             }),
         );
         let told = told.await;
-        // One each for the two answers before, one for this.
-        assert_eq!(told.progress, [Progress::Alive, Progress::Alive, Progress::Alive], "{line}");
+        // One each for the two answers before, after which its work begins, and one for this.
+        let (alive, at_work) = (Progress::Alive, Progress::AtWork);
+        assert_eq!(told.progress, [alive.clone(), alive.clone(), at_work, alive], "{line}");
         assert!(told.output.is_empty(), "{line}");
     }
 }
@@ -99,7 +102,8 @@ async fn lines_that_mean_nothing_are_no_sign_of_life() {
             Some(lines)
         }),
     );
-    assert_eq!(told.await.progress, [Progress::Alive, Progress::Alive]);
+    let progress = told.await.progress;
+    assert_eq!(progress, [Progress::Alive, Progress::Alive, Progress::AtWork]);
 }
 
 #[tokio::test]
@@ -120,7 +124,7 @@ async fn output_is_told_once_and_not_as_life_besides() {
     assert_eq!(told.output.len(), 2);
     let tokens = Usage { input_tokens: 1, output_tokens: 2, cached_tokens: 0 };
     let spent = Spent { tokens: Some(tokens), micro_dollars: None };
-    assert_eq!(told.progress[2..], [Progress::Spent(spent)]);
+    assert_eq!(told.progress[2..], [Progress::AtWork, Progress::Spent(spent)]);
 }
 
 #[tokio::test]
