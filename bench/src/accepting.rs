@@ -11,7 +11,7 @@ use hatchery_spawn::MAX_QUEUED_RUNS;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
-use crate::floor::Floors;
+use crate::floor::Syncs;
 use crate::home::{Gateway, Home, Limits};
 use crate::samples::Samples;
 use crate::spawning;
@@ -25,47 +25,74 @@ const ONE_AT_A_TIME: usize = 500;
 /// How often the queue is filled and emptied.
 const ROUNDS: usize = 5;
 
+/// How many syncs of the disk are measured before each time.
+const SYNCS_OF_A_ROUND: usize = 40;
+
 /// How many accepted spawns each sync should carry.
 const AIM_PER_SYNC: f64 = 20.0;
 
 /// Measures receipts at one request in flight and at many, and how many each sync carried.
-pub(crate) async fn measure(
-    program: &Path,
-    floors: &Floors,
-    table: &mut Table,
-) -> Result<(), Failure> {
+pub(crate) async fn measure(program: &Path, table: &mut Table) -> Result<(), Failure> {
     let home = Home::new(program.to_owned())?;
     home.set_limits(&Limits::at_work(1))?;
     let mut gateway = home.start_gateway().await?;
     let occupant = task(&gateway, Task::Argv(vec!["sleep".to_owned(), "86400".to_owned()]));
     gateway.client.call_with(Method::SessionsSpawn, &occupant).await?;
-    let against = Against { aim: Some(floors.sync * 2), floor: Some((floors.sync, "1 fdatasync")) };
+    one_at_a_time(&home, &mut gateway, table).await?;
+    many_at_a_time(&home, &mut gateway, table).await?;
+    gateway.stop().await
+}
 
-    let one = accept(&mut gateway, ONE_AT_A_TIME.min(MAX_QUEUED_RUNS), 1).await?;
-    empty_queue(&mut gateway, one.sessions).await?;
-    table.time("spawn accepted and waiting, 1 in flight", &Samples::new(one.times), &against);
+async fn one_at_a_time(
+    home: &Home,
+    gateway: &mut Gateway,
+    table: &mut Table,
+) -> Result<(), Failure> {
+    let mut syncs = Syncs::new(home)?;
+    let (mut times, mut sessions) = (Vec::new(), Vec::new());
+    for _ in 0..ONE_AT_A_TIME.min(MAX_QUEUED_RUNS) {
+        let one = accept(gateway, 1, 1).await?;
+        times.extend(one.times);
+        sessions.extend(one.sessions);
+        syncs.take()?;
+    }
+    empty_queue(gateway, sessions).await?;
+    let sync = syncs.samples().p50();
+    let against = Against { aim: Some(sync * 2), floor: Some((sync, "1 fdatasync")) };
+    table.time("spawn accepted and waiting, 1 in flight", &Samples::new(times), &against);
+    Ok(())
+}
 
-    let (mut times, mut took, mut syncs) = (Vec::new(), Duration::ZERO, Some(0));
+async fn many_at_a_time(
+    home: &Home,
+    gateway: &mut Gateway,
+    table: &mut Table,
+) -> Result<(), Failure> {
+    let mut synced = Syncs::new(home)?;
+    let (mut times, mut took, mut commits) = (Vec::new(), Duration::ZERO, Some(0));
     for _ in 0..ROUNDS {
-        let before = commits(&mut gateway).await?;
-        let round = accept(&mut gateway, MAX_QUEUED_RUNS, IN_FLIGHT).await?;
-        let after = commits(&mut gateway).await?;
+        for _ in 0..SYNCS_OF_A_ROUND {
+            synced.take()?;
+        }
+        let before = committed(gateway).await?;
+        let round = accept(gateway, MAX_QUEUED_RUNS, IN_FLIGHT).await?;
+        let after = committed(gateway).await?;
         let of_round = before.zip(after).map(|(before, after)| after.saturating_sub(before));
-        syncs = syncs.zip(of_round).map(|(syncs, more)| syncs + more);
+        commits = commits.zip(of_round).map(|(commits, more)| commits + more);
         times.extend(round.times);
         took += round.took;
-        empty_queue(&mut gateway, round.sessions).await?;
+        empty_queue(gateway, round.sessions).await?;
     }
     let accepted = times.len() as f64;
+    let floor = (synced.samples().p50(), "1 fdatasync");
+    let against = Against { aim: None, floor: Some(floor) };
     let figure = format!("spawn accepted and waiting, {IN_FLIGHT} in flight");
-    let none = Against { aim: None, ..against };
-    table.time(figure, &Samples::new(times), &none);
+    table.time(figure, &Samples::new(times), &against);
     let figure = format!("spawns accepted, {IN_FLIGHT} in flight");
-    let floor = (floors.sync, "1 fdatasync");
     table.rate_beside(figure, accepted / took.as_secs_f64(), "per second", floor);
-    let each = syncs.filter(|syncs| *syncs > 0).map(|syncs| accepted / syncs as f64);
+    let each = commits.filter(|commits| *commits > 0).map(|commits| accepted / commits as f64);
     table.at_least(format!("accepted by each sync, {IN_FLIGHT} in flight"), each, AIM_PER_SYNC);
-    gateway.stop().await
+    Ok(())
 }
 
 /// What came of many spawns.
@@ -111,7 +138,7 @@ async fn empty_queue(gateway: &mut Gateway, sessions: Vec<SessionId>) -> Result<
 }
 
 /// How often the journal has committed, where the gateway tells it: each commit is one sync.
-async fn commits(gateway: &mut Gateway) -> Result<Option<u64>, Failure> {
+async fn committed(gateway: &mut Gateway) -> Result<Option<u64>, Failure> {
     let status = gateway.client.call(Method::GatewayStatus).await?;
     let told = [&status["journal"]["commits"], &status["commits"]];
     Ok(told.into_iter().find_map(Value::as_u64))

@@ -4,10 +4,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hatchery_protocol::{
-    AgentId, OutputStream, RunId, RunStatus, RuntimeKind, SessionId, SessionKey, SessionKind, Task,
+    AgentId, OutputStream, RunId, RunStatus, RuntimeKind, SessionId, SessionKind, Task,
 };
-use hatchery_spawn::{Event, Outcome, Run};
 use hatchery_store::{CommitError, Entry, Store};
+use serde_json::json;
 
 use crate::failure::Failure;
 use crate::home::Home;
@@ -27,7 +27,8 @@ pub(crate) fn write(home: &Home, runs: usize) -> Result<(), Failure> {
     let mut jobs = 0;
     for first in (0..runs).step_by(IN_A_JOB) {
         let of_job = first..runs.min(first + IN_A_JOB);
-        let entries = of_job.flat_map(|number| life(number, now_ms)).collect();
+        let lives: Result<Vec<_>, _> = of_job.map(|number| life(number, now_ms)).collect();
+        let entries = lives?.into_iter().flatten().collect();
         let tell = tell.clone();
         let afterwards = move |outcome| {
             if tell.send(outcome).is_err() {
@@ -47,54 +48,49 @@ fn durable(told: &Receiver<Result<(), CommitError>>, jobs: usize) -> Result<(), 
     Ok(())
 }
 
-/// Everything that a run of one command leaves behind.
-fn life(number: usize, now_ms: u64) -> Vec<Entry> {
-    let id = RunId::new(format!("00000000-0000-4000-8000-{number:012}"));
-    let agent = AgentId::main();
-    let run = Run {
-        id: id.clone(),
-        session: SessionId::new(format!("sess_past{number:06}")),
-        session_key: SessionKey::child(&agent, SessionKind::Subagent, id.as_str()),
-        kind: SessionKind::Subagent,
-        lineage: Vec::new(),
-        requester: SessionId::main(),
-        agent,
-        runtime: RuntimeKind::Local,
-        model: "builtin/shell".to_owned(),
-        harness: None,
-        task: Task::Text("echo done".to_owned()),
-        workspace: "/".into(),
-        label: None,
-        timeout_ms: None,
-        accepted_at_ms: now_ms,
-        conversation: None,
-        asked: None,
-    };
-    let output = Entry::Output {
-        run: id.clone(),
-        seq: 1,
-        stream: OutputStream::Stdout,
-        bytes: "done\n".into(),
-    };
-    let outcome = Outcome {
-        status: RunStatus::Ok,
-        exit_code: Some(0),
-        error: None,
-        tail: "done\n".to_owned(),
-        output_bytes: 5,
-        ended_at_ms: now_ms,
-        usage: None,
-    };
-    let to = SessionId::main();
-    let entry = Entry::Event;
-    vec![
-        entry(Event::RunAccepted { run: Box::new(run) }),
-        entry(Event::RunStarting { run: id.clone() }),
-        entry(Event::RunRunning { run: id.clone(), process: None }),
-        output,
-        entry(Event::RunFinished { run: id.clone(), outcome }),
-        entry(Event::RunAnnounced { run: id, to, in_conversation: false }),
-    ]
+/// Everything that a run of one command leaves behind. The events are read from the words the
+/// journal itself would have for them, so that what newer events say besides has its default.
+fn life(number: usize, now_ms: u64) -> Result<Vec<Entry>, Failure> {
+    let id = format!("00000000-0000-4000-8000-{number:012}");
+    let run = json!({
+        "id": id,
+        "session": format!("sess_past{number:06}"),
+        "sessionKey": format!("agent:main:subagent:{id}"),
+        "kind": SessionKind::Subagent,
+        "lineage": [],
+        "requester": SessionId::main(),
+        "agent": AgentId::main(),
+        "runtime": RuntimeKind::Local,
+        "model": "builtin/shell",
+        "harness": null,
+        "task": Task::Text("echo done".to_owned()),
+        "workspace": "/",
+        "label": null,
+        "timeoutMs": null,
+        "acceptedAtMs": now_ms,
+    });
+    let outcome = json!({
+        "status": RunStatus::Ok,
+        "exitCode": 0,
+        "error": null,
+        "tail": "done\n",
+        "outputBytes": 5,
+        "endedAtMs": now_ms,
+    });
+    let event = |words| serde_json::from_value(words).map(Entry::Event);
+    Ok(vec![
+        event(json!({"kind": "run_accepted", "run": run}))?,
+        event(json!({"kind": "run_starting", "run": id}))?,
+        event(json!({"kind": "run_running", "run": id, "process": null}))?,
+        Entry::Output {
+            run: RunId::new(id.clone()),
+            seq: 1,
+            stream: OutputStream::Stdout,
+            bytes: "done\n".into(),
+        },
+        event(json!({"kind": "run_finished", "run": id, "outcome": outcome}))?,
+        event(json!({"kind": "run_announced", "run": id, "to": SessionId::main()}))?,
+    ])
 }
 
 fn now_ms() -> u64 {

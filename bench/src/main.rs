@@ -150,7 +150,8 @@ async fn measure() -> Result<Table, Failure> {
     let mut sessions = 1;
     for runtime in spawning::RUNTIMES {
         say(&format!("spawns, {runtime}"));
-        sessions += spawning::one_at_a_time(&mut gateway, runtime, &floors, &mut table).await?;
+        let gateway = &mut gateway;
+        sessions += spawning::one_at_a_time(&home, gateway, runtime, &floors, &mut table).await?;
         if sessions < 400 {
             listing::measure(&home, &format!("{sessions} sessions"), &floors, &mut table)?;
         }
@@ -168,7 +169,7 @@ async fn measure() -> Result<Table, Failure> {
     memory::highest(gateway.pid(), &mut table)?;
     gateway.stop().await?;
     say("spawns that only wait");
-    accepting::measure(&program, &floors, &mut table).await?;
+    accepting::measure(&program, &mut table).await?;
     say("runs that are held at work, and sessions");
     holding::runs(&program, &mut table).await?;
     holding::sessions(&program, &mut table).await?;
