@@ -136,15 +136,10 @@ fn nothing() -> Task {
 /// A spawn that is watched to its end.
 pub(crate) fn params(gateway: &Gateway, runtime: RuntimeKind, task: Task) -> SpawnParams {
     SpawnParams {
-        task,
-        agent_id: None,
         runtime: Some(runtime),
-        model: None,
-        cwd: None,
         caller_cwd: Some(gateway.work_in.clone()),
-        run_timeout_seconds: None,
-        label: None,
         stream: true,
+        ..SpawnParams::new(task)
     }
 }
 

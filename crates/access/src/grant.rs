@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use hatchery_protocol::{AgentId, RunId, Scope, SessionId};
 
-use crate::Caller;
+use crate::{Caller, GrantRecord};
 
 /// The authority of one run. It is derived from the authority of whoever started the run and is
 /// never wider. Parent, depth and workspace in it are facts the supervisor set.
@@ -140,6 +140,36 @@ impl Grant {
     #[must_use]
     pub fn covers(&self, directory: &Path) -> bool {
         directory.starts_with(&self.workspace)
+    }
+
+    pub(crate) fn record(&self) -> GrantRecord {
+        GrantRecord {
+            run: self.run.clone(),
+            session: self.session.clone(),
+            agent: self.agent.clone(),
+            scopes: self.scopes.clone(),
+            depth: self.depth,
+            max_depth: self.max_depth,
+            workspace: self.workspace.clone(),
+            max_descendants: self.max_descendants,
+            expires_at_ms: self.expires_at_ms,
+            of_the_owner: self.of_the_owner,
+        }
+    }
+
+    pub(crate) fn restored(record: GrantRecord) -> Self {
+        Self {
+            run: record.run,
+            session: record.session,
+            agent: record.agent,
+            scopes: record.scopes,
+            depth: record.depth,
+            max_depth: record.max_depth,
+            workspace: record.workspace,
+            max_descendants: record.max_descendants,
+            expires_at_ms: record.expires_at_ms,
+            of_the_owner: record.of_the_owner,
+        }
     }
 
     /// The same grant with only those scopes that `keep` names.

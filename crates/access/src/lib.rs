@@ -9,6 +9,7 @@
 
 mod address;
 mod caller;
+mod caller_record;
 pub mod connect;
 mod device;
 mod grant;
@@ -26,6 +27,7 @@ mod ticket;
 
 pub use address::{AddressRange, InvalidAddressRange};
 pub use caller::{Caller, DeviceCaller, DeviceId};
+pub use caller_record::{CallerRecord, GrantRecord};
 pub use device::{
     DeviceFault, DeviceKey, InvalidPublicKey, MAX_PUBLIC_KEY_TEXT, MAX_SIGNATURE_SKEW_MS,
     MAX_SIGNATURE_TEXT, MAX_SIGNED_SCOPES, MAX_SIGNED_SECRET, MAX_SIGNED_WORD, PayloadVersion,

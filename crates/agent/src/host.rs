@@ -6,6 +6,8 @@ use bytes::Bytes;
 use hatchery_protocol::OutputStream;
 use hatchery_sandbox::ProcessIdentity;
 
+use crate::Usage;
+
 /// A command that has just been started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartedCommand {
@@ -25,4 +27,11 @@ pub trait Host: Send + Sync {
 
     /// A piece of output, at most 64 KiB, in order within its stream.
     fn output(&self, stream: OutputStream, bytes: Bytes) -> impl Future<Output = ()> + Send;
+
+    /// A model is at work and says nothing that is part of its answer: it has begun to answer, it
+    /// thinks, or it just keeps the connection open. May come as often as a stream has pieces.
+    fn alive(&self) -> impl Future<Output = ()> + Send;
+
+    /// What a model has used up for the turn so far. Whatever is told later replaces this.
+    fn used(&self, tokens: Usage) -> impl Future<Output = ()> + Send;
 }

@@ -86,7 +86,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::carry;
-    use crate::{Host, StartedCommand};
+    use crate::{Host, StartedCommand, Usage};
 
     #[derive(Default)]
     struct Collected(Mutex<Vec<Bytes>>);
@@ -97,6 +97,10 @@ mod tests {
         async fn output(&self, _: OutputStream, bytes: Bytes) {
             self.0.lock().unwrap().push(bytes);
         }
+
+        async fn alive(&self) {}
+
+        async fn used(&self, _: Usage) {}
     }
 
     impl Collected {

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hatchery_sandbox::{CommandSpec, KeeperCommand, Network, Stdin, TICKET_FD};
+use hatchery_sandbox::{CommandSpec, Containment, KeeperCommand, Network, Stdin, TICKET_FD};
 
 /// The environment variable that tells a command which descriptor its tickets come from.
 pub const TICKET_FD_VARIABLE: &str = "HATCHERY_TICKET_FD";
@@ -43,6 +43,7 @@ impl Workplace {
             stdin: Stdin::Null,
             ticket: self.ticket.clone(),
             network: self.network,
+            containment: Containment::Auto,
         }
     }
 }

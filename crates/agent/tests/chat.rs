@@ -21,10 +21,18 @@ use model_server::{Gate, ModelServer, Reply, Step};
 
 const KEY: &str = "sk-secret-0123456789";
 
+/// What a host hears beside words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Sign {
+    Alive,
+    Used(Usage),
+}
+
 /// A host that keeps what was said, and may do something at a word.
 #[derive(Default)]
 struct Listener {
     said: Mutex<Vec<u8>>,
+    signs: Mutex<Vec<Sign>>,
     pieces: Mutex<Vec<String>>,
     at_piece: Option<(usize, Box<dyn Fn() + Send + Sync>)>,
 }
@@ -49,9 +57,21 @@ impl Host for Listener {
             act();
         }
     }
+
+    async fn alive(&self) {
+        self.signs.lock().unwrap().push(Sign::Alive);
+    }
+
+    async fn used(&self, tokens: Usage) {
+        self.signs.lock().unwrap().push(Sign::Used(tokens));
+    }
 }
 
 impl Listener {
+    fn signs(&self) -> Vec<Sign> {
+        self.signs.lock().unwrap().clone()
+    }
+
     fn text(&self) -> String {
         String::from_utf8(self.said.lock().unwrap().clone()).unwrap()
     }
@@ -176,6 +196,47 @@ async fn a_piece_is_heard_before_the_next_is_sent() {
     let end = turn(&host, model(server.base_url()), &Conversation::default(), Cancel::new()).await;
     assert!(matches!(end, TurnEnd::Answered { .. }), "{end:?}");
     assert_eq!(host.text(), "one two");
+}
+
+#[tokio::test]
+async fn a_model_that_thinks_shows_life() {
+    let (thought, kept) = (Gate::default(), Gate::default());
+    let think = r#"{"choices":[{"delta":{"reasoning_content":"hm"}}]}"#;
+    let server = ModelServer::start(steps([
+        Step::Head,
+        Step::Wait(thought.clone()),
+        Step::Event(think.to_owned()),
+        Step::Wait(kept.clone()),
+        Step::Bytes(b"8\r\n: ping\n\n\r\n".to_vec()),
+        Step::Hold,
+    ]));
+    let (host, cancel, earlier) = (Listener::default(), Cancel::new(), Conversation::default());
+    let watch = async {
+        for (gate, signs) in [(Some(thought), 1), (Some(kept), 2), (None, 3)] {
+            while host.signs().len() < signs {
+                tokio::task::yield_now().await;
+            }
+            gate.inspect(Gate::open);
+        }
+        cancel.cancel();
+    };
+    let (end, ()) =
+        tokio::join!(turn(&host, model(server.base_url()), &earlier, cancel.clone()), watch);
+    assert!(matches!(end, TurnEnd::Cancelled), "{end:?}");
+    assert!(host.signs().iter().all(|sign| *sign == Sign::Alive), "{:?}", host.signs());
+    assert_eq!(host.text(), "");
+}
+
+#[tokio::test]
+async fn what_was_used_up_is_told_even_of_an_answer_that_failed() {
+    let used = Usage { input_tokens: 11, output_tokens: 7, cached_tokens: 3 };
+    for reason in ["stop", "length"] {
+        let script = [Step::Head, text("half"), Step::Finish(reason), Step::Done];
+        let server = ModelServer::start(steps(script));
+        let host = Listener::default();
+        turn(&host, model(server.base_url()), &Conversation::default(), Cancel::new()).await;
+        assert!(host.signs().contains(&Sign::Used(used)), "{:?}", host.signs());
+    }
 }
 
 #[tokio::test]

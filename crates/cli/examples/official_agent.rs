@@ -92,7 +92,8 @@ impl Turn {
             "write" => self.write().await,
             "refuse" => Ok(StopReason::Refusal),
             "hang" => {
-                self.say(&format!("{}\n", std::process::id()))?;
+                let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+                self.say(&format!("{} {}\n", std::process::id(), namespace.display()))?;
                 self.cancelled.notified().await;
                 Ok(StopReason::Cancelled)
             }

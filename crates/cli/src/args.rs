@@ -1,9 +1,11 @@
 //! The command line.
 
+mod budget;
 mod devices;
 mod nodes;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -12,6 +14,7 @@ use hatchery_protocol::{AgentId, RuntimeKind};
 use hatchery_store::Head;
 use jiff::Timestamp;
 
+pub(crate) use self::budget::{BudgetLimit, budget_of};
 pub(crate) use self::devices::{DevicesCommand, PairArgs, TokenArgs};
 pub(crate) use self::nodes::{InvokeArgs, NodesCommand};
 
@@ -88,6 +91,22 @@ pub(crate) struct SpawnArgs {
     /// End it after this long: 90s, 15m, 2h, or seconds; 0 is never
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
+    /// End it when no slot falls free for this long
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) queue_timeout: Option<Duration>,
+    /// End it when it has not got to work after this long
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) start_timeout: Option<Duration>,
+    /// End it when it gives no sign of life for this long
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) idle_timeout: Option<Duration>,
+    /// What it and all below it may use up: tokens=N, cost=USD, wall=DURATION, descendants=N,
+    /// concurrency=N; may be given several times
+    #[arg(long, value_name = "PART=LIMIT")]
+    pub(crate) budget: Vec<BudgetLimit>,
+    /// Send its result to this address too, as a POST with a JSON body
+    #[arg(long, value_name = "URL")]
+    pub(crate) announce_to: Option<String>,
     /// A name for it
     #[arg(long, value_name = "NAME")]
     pub(crate) label: Option<String>,
@@ -115,6 +134,9 @@ pub(crate) enum SessionsCommand {
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: u32,
+        /// Those too that left the list some time after their end
+        #[arg(long)]
+        archived: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -123,8 +145,22 @@ pub(crate) enum SessionsCommand {
     Show(SessionArgs),
     /// What was said in a session
     History(SessionArgs),
+    /// Follow a session's run: what it has said, what it says, and how it ends
+    Attach(AttachArgs),
     /// Stop a session and everything it started
     Kill(SessionArgs),
+    /// Bring an archived session back into the list
+    Reopen(SessionArgs),
+    /// Delete a session and what was said in it
+    Delete(SessionArgs),
+    /// Everything that is kept of a session, as lines of JSON
+    Export {
+        /// The session: its id, its key, or the beginning of its id
+        session: String,
+        /// Write to this file instead of standard output
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -132,6 +168,18 @@ pub(crate) struct SessionArgs {
     /// The session: its id, its key, or the beginning of its id
     pub(crate) session: String,
     /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AttachArgs {
+    /// The session: its id, its key, or the beginning of its id
+    pub(crate) session: String,
+    /// Leave out what was said up to this piece of output
+    #[arg(long, value_name = "SEQ", default_value_t = 0, hide_default_value = true)]
+    pub(crate) after: u64,
+    /// Print one JSON object once it is over
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -167,6 +215,9 @@ pub(crate) enum GatewayCommand {
         /// Say on standard output when ready, and log to the file alone
         #[arg(long, hide = true)]
         background: bool,
+        /// How often a silent client is asked for a sign of life; for tests
+        #[arg(long, hide = true, value_parser = duration)]
+        pulse: Option<Duration>,
     },
     /// Start the gateway in the background
     Start {
@@ -281,8 +332,11 @@ impl Arguments {
             Command::Sessions(
                 SessionsCommand::Show(args)
                 | SessionsCommand::History(args)
-                | SessionsCommand::Kill(args),
+                | SessionsCommand::Kill(args)
+                | SessionsCommand::Reopen(args)
+                | SessionsCommand::Delete(args),
             ) => args.json,
+            Command::Sessions(SessionsCommand::Attach(args)) => args.json,
             Command::Sessions(SessionsCommand::List { json, .. })
             | Command::Agents(AgentsCommand::List { json } | AgentsCommand::Allow { json, .. })
             | Command::Gateway(
@@ -300,7 +354,9 @@ impl Arguments {
             Command::Devices(command) => command.wants_json(),
             Command::Nodes(command) => command.wants_json(),
             Command::Pair(args) => args.json,
-            Command::Gateway(GatewayCommand::Run { .. } | GatewayCommand::Logs { .. })
+            // A failure is no line of an export.
+            Command::Sessions(SessionsCommand::Export { .. })
+            | Command::Gateway(GatewayCommand::Run { .. } | GatewayCommand::Logs { .. })
             | Command::Agent
             | Command::Completions { .. } => false,
         }

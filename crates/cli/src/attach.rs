@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hatchery_gateway::config::{Flags, Sources};
-use hatchery_gateway::{Doors, Gateway, Options, StartError, StateDirectory};
+use hatchery_gateway::{Doors, Gateway, Options, PULSE_INTERVAL, StartError, StateDirectory};
 use hatchery_sandbox::take_ticket;
 use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
@@ -100,7 +100,8 @@ async fn host(
         Purpose::Run => Doors::Hosted,
     };
     let program = THIS_PROGRAM.into();
-    Gateway::start(Options { state_directory: state.clone(), sources, program, doors }).await
+    let (state_directory, pulse) = (state.clone(), PULSE_INTERVAL);
+    Gateway::start(Options { state_directory, sources, program, doors, pulse }).await
 }
 
 /// A run's own process shows a ticket, and never hosts anything.

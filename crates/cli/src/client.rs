@@ -1,5 +1,7 @@
 //! A connection to the gateway, as any client has it.
 
+use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hatchery_protocol::{
@@ -67,7 +69,7 @@ impl Client {
         line.push(b'\n');
         // A gateway that turned us away has closed its end; its reason is still to be read.
         match self.stream.write_all(&line).await {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error) if !matches!(error.kind(), BrokenPipe | ConnectionReset) => {
                 Err(Failure::system("writing to the gateway")(error))
             }
             _ => Ok(id),

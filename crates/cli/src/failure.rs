@@ -68,6 +68,12 @@ pub(crate) enum Failure {
     /// The connection to the gateway broke.
     #[error("the gateway closed the connection; its log says why")]
     Disconnected,
+    /// The connection to the gateway broke in the middle of a run, and no gateway came back.
+    #[error("the gateway closed the connection and did not come back")]
+    NotBack {
+        /// The command that shows the rest of the run later.
+        later: String,
+    },
     /// The gateway said something that makes no sense.
     #[error("the gateway's answer cannot be understood: {0}")]
     BadAnswer(#[from] serde_json::Error),
@@ -104,6 +110,7 @@ impl Failure {
             Self::Refused(error) => error.detail("remedy"),
             Self::NotFound { look, .. } => Some(look),
             Self::NotRunning => Some("hatchery gateway start"),
+            Self::NotBack { later } => Some(later),
             Self::Disconnected => Some("hatchery gateway logs --tail 20"),
             Self::NoTicket(_) => {
                 Some("start the command from the run's own shell, with its descriptors open")

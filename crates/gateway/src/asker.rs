@@ -24,7 +24,7 @@ pub(crate) struct Asker {
 impl Asker {
     /// The same asker as one who watches the run.
     pub(crate) fn watcher(&self) -> Watcher {
-        Watcher { outbox: self.outbox.clone(), request: self.request.clone() }
+        Watcher::new(self.connection, self.outbox.clone(), self.request.clone())
     }
 
     /// Gives the receipt of what is durable now, or says why it is not.

@@ -15,8 +15,9 @@ use crate::asker::Asker;
 use crate::connection::Speaker;
 use crate::gateway::Shared;
 use crate::methods::{
-    absent, agents, approvals, chat, chatting, config, conversations, devices, gateway, health,
-    logs, models, node_side, nodes, session_list, session_look, sessions, system, tasks, turns,
+    absent, agents, approvals, chat, chatting, config, conversations, devices, export, gateway,
+    health, logs, models, node_side, nodes, session_list, session_look, sessions, system, tasks,
+    turns, waiting, watch,
 };
 use crate::outbox::Share;
 
@@ -268,6 +269,7 @@ async fn answer(
         Method::SessionsDelete => {
             conversations::delete(shared, authorize(caller)?, read(params)?).await?
         }
+        Method::SessionsExport => export::export(shared, authorize(caller)?, read(params)?).await?,
         Method::SessionsGet => {
             conversations::get(shared, authorize(caller)?, read(params)?).await?
         }
@@ -304,12 +306,21 @@ async fn answer(
             sessions::spawn(shared, &authorize(caller)?, read(params)?, asker)?;
             return Ok(Answer::Later);
         }
+        Method::SessionsWatch => {
+            watch::watch(shared, authorize(caller)?, read(params)?, asker).await?;
+            return Ok(Answer::Later);
+        }
         Method::Status => health::status(shared, &authorize(caller)?).await?,
         Method::SystemInfo => system::info(shared, &authorize(caller)?),
         Method::SystemPresence => {
             return Ok(Answer::Raw(health::presence(shared, &authorize(caller)?)?));
         }
         Method::TaskSuggestionsList => absent::task_suggestions(&authorize(caller)?),
+        Method::SessionsYield => {
+            waiting::wait_for_results(shared, &authorize(caller)?, read(params)?).await?
+        }
+        Method::TasksDismiss => tasks::dismiss(shared, &authorize(caller)?, read(params)?)?,
+        Method::TasksRetry => tasks::retry(shared, &authorize(caller)?, read(params)?)?,
         Method::TasksList => tasks::list(shared, &authorize(caller)?, read(params)?).await?,
         Method::UpdateStatus => absent::updates(&authorize(caller)?),
     };

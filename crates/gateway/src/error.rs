@@ -89,10 +89,18 @@ impl StartError {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Port { .. } | Self::NoTailnet => 69,
-            Self::Store(OpenError::Database { .. } | OpenError::Newer { .. })
+            Self::Store(
+                OpenError::Database { .. } | OpenError::Damaged { .. } | OpenError::Newer { .. },
+            )
             | Self::Recovery(_)
             | Self::Journal(_) => 70,
-            Self::Directory { .. } | Self::Store(OpenError::Files { .. }) => 73,
+            Self::Directory { .. }
+            | Self::Store(
+                OpenError::Files { .. }
+                | OpenError::ReadOnly { .. }
+                | OpenError::Full { .. }
+                | OpenError::Disk { .. },
+            ) => 73,
             Self::AlreadyRunning(_) => 75,
             Self::Config(_) | Self::Exposed(_) | Self::Tls(_) => 78,
         }

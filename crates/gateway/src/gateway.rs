@@ -32,7 +32,7 @@ use crate::settings::Settings;
 use crate::state_directory::StateDirectory;
 use crate::supervisor::Supervisor;
 use crate::tls::Tls;
-use crate::{descriptors, door, http, socket, tick};
+use crate::{descriptors, door, http, pulse, socket, tick};
 
 /// How long connections may take, when the gateway ends, to read what is still to be said.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -50,6 +50,9 @@ pub struct Options {
     pub program: PathBuf,
     /// Which doors it opens.
     pub doors: Doors,
+    /// How often a silent client of the device door is asked for a sign of life:
+    /// [`PULSE_INTERVAL`](crate::PULSE_INTERVAL), and less in tests. Not zero.
+    pub pulse: Duration,
 }
 
 /// Which doors a gateway opens.
@@ -186,7 +189,8 @@ impl Gateway {
         let store = Store::open(state.path(), now_ms())?;
         let launcher = Launcher::new(options.program, &state);
         let hub = Arc::new(Hub::default());
-        let supervisor = Supervisor::new(store, settings, launcher, Arc::clone(&hub));
+        let stays = options.doors == Doors::All;
+        let supervisor = Supervisor::new(store, settings, launcher, Arc::clone(&hub), stays);
         supervisor.recover().await?;
         let place = state.path().to_owned();
         let pairing = PairingService::new(place, Arc::clone(&supervisor), Arc::clone(&hub));
@@ -215,6 +219,7 @@ impl Gateway {
         let hub = Arc::clone(&shared.hub);
         let mut tasks = vec![
             tokio::spawn(tick::tick(Arc::clone(&hub))).abort_handle(),
+            tokio::spawn(pulse::feel(Arc::clone(&hub), options.pulse)).abort_handle(),
             tokio::spawn(async move { hub.tell_presence(PRESENCE_PAUSE).await }).abort_handle(),
             tokio::spawn(device_door::watch(Arc::clone(&shared))).abort_handle(),
         ];
@@ -231,6 +236,10 @@ impl Gateway {
             let supervisor = Arc::clone(&shared.supervisor);
             let flushing = async move { supervisor.flush_audit_regularly().await };
             tasks.push(tokio::spawn(flushing).abort_handle());
+        }
+        if options.doors == Doors::All {
+            let supervisor = Arc::clone(&shared.supervisor);
+            tasks.push(tokio::spawn(supervisor.keep_house()).abort_handle());
         }
         if let Some(process) = ProcessIdentity::current() {
             let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -291,6 +300,7 @@ impl Gateway {
             tracing::warn!("some connections did not read to the end");
         }
         supervisor.flush_audit().await;
+        supervisor.write_snapshot().await;
         if !self.tasks.is_empty()
             && let Err(error) = std::fs::remove_file(self.shared.state_directory.socket())
         {

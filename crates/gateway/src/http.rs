@@ -166,7 +166,7 @@ async fn health() -> Json<serde_json::Value> {
 
 /// The process can take work.
 async fn ready(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
-    let broken = shared.supervisor.load().journal_broken;
+    let broken = !shared.supervisor.takes_what_happens();
     let status = if broken { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let failing: &[&str] = if broken { &["journal"] } else { &[] };
     let uptime = now_ms().saturating_sub(shared.started_at_ms);

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use hatchery_access::{Caller, DeviceId};
 use hatchery_protocol::{ProtocolVersion, Role, Scope, SessionKey, event};
 use serde_json::Value;
@@ -48,6 +49,9 @@ struct Inner {
 struct Member {
     caller: Caller,
     outbox: Outbox,
+    /// For how many intervals nothing was heard of it; `None` where the system says when the
+    /// other end is gone.
+    silence: Option<u32>,
     /// Whether it was known by the shared secret or by what stood in its place.
     by_secret: bool,
     /// Whether it showed its device's own token.
@@ -75,6 +79,8 @@ pub(crate) struct Joining<'a> {
     pub(crate) caps: BTreeSet<String>,
     pub(crate) commands: BTreeSet<String>,
     pub(crate) outbox: Outbox,
+    /// Whether it is asked for signs of life.
+    pub(crate) is_pinged: bool,
     pub(crate) seen: Seen<'a>,
 }
 
@@ -115,13 +121,15 @@ impl Hub {
         let mut inner = self.inner();
         let arriving = inner.arriving.remove(&connection);
         let presence = inner.presence.come(connection, &joining.caller, &joining.seen);
+        let silence = joining.is_pinged.then_some(0);
         if presence.is_some() {
             self.presence_changed.notify_one();
         }
-        let Joining { caller, by_secret, by_own_token, caps, commands, outbox, seen: _ } = joining;
+        let Joining { caller, by_secret, by_own_token, caps, commands, outbox, .. } = joining;
         let member = Member {
             caller,
             outbox,
+            silence,
             by_secret,
             by_own_token,
             caps,
@@ -324,6 +332,28 @@ impl Hub {
             let state = Some(self.state_version());
             let event = encode(event::PRESENCE, &payload, state, Reach::All);
             self.send(&Audience::Holding(Scope::Read), &event);
+        }
+    }
+
+    /// Asks whoever was silent since this was last called for a sign of life, and gives up those
+    /// who have given none as often as `patience` says.
+    pub(crate) fn feel_pulse(&self, ping: &Bytes, patience: u32, last_word: &Closing) {
+        for (connection, member) in &mut self.inner().members {
+            let Some(silence) = &mut member.silence else { continue };
+            if member.outbox.take_sign_of_life() {
+                *silence = 0;
+            } else if *silence >= patience {
+                // It was told to end already.
+                continue;
+            } else {
+                *silence += 1;
+            }
+            if *silence >= patience {
+                tracing::info!(connection, "nothing is heard of a connection any more");
+                member.outbox.close(last_word.clone());
+            } else {
+                member.outbox.put_control(ping.clone());
+            }
         }
     }
 

@@ -86,6 +86,7 @@ impl Launcher {
             ticket: Some(Arc::new(ticket)),
             launch,
             deadlines: AcpDeadlines::default(),
+            resume: None,
         }
     }
 

@@ -39,6 +39,10 @@ pub(crate) struct Waiting {
 pub(crate) struct State {
     /// How many bytes wait.
     queued: AtomicUsize,
+    /// Whether something was heard of the client since that was last asked.
+    heard: AtomicBool,
+    /// Whether nothing is read from the client now, because too much of it is open.
+    deaf: AtomicBool,
     /// How many events were left out and not yet accounted for by the writer.
     left_out: AtomicU64,
     /// The version of the wire, once the two sides have settled on one.
@@ -131,7 +135,7 @@ impl Outbox {
         self.put(Content::Event(event), share)
     }
 
-    /// Puts bytes of the transport itself: answers to pings. A client that does not read them
+    /// Puts bytes of the transport itself: pings and answers to them. A client that does not read them
     /// gets no more of them.
     pub(crate) fn put_control(&self, bytes: Bytes) {
         if self.state.queued.load(Ordering::Relaxed) < MAX_BUFFERED_FOR_PONG
@@ -188,6 +192,27 @@ impl Outbox {
     /// Whether nothing the client asks is done any more.
     pub(crate) fn is_revoked(&self) -> bool {
         self.state.revoked.load(Ordering::Acquire)
+    }
+
+    /// Something came from the client, whatever it is.
+    pub(crate) fn hear(&self) {
+        self.state.heard.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on nothing is read from the client, or something is again.
+    pub(crate) fn deafen(&self, deaf: bool) {
+        self.state.deaf.store(deaf, Ordering::Relaxed);
+        // What came meanwhile is still in the socket.
+        self.hear();
+    }
+
+    /// Whether there was a sign of life since this was last asked, or none could have been seen:
+    /// the client is still busy with what waits for it, or nothing is read from it.
+    pub(crate) fn take_sign_of_life(&self) -> bool {
+        let heard = self.state.heard.swap(false, Ordering::Relaxed);
+        heard
+            || self.state.deaf.load(Ordering::Relaxed)
+            || self.state.queued.load(Ordering::Relaxed) > 0
     }
 
     /// Returns once nothing more is written.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hatchery_agent::SHELL_MODEL;
 use hatchery_protocol::AgentId;
-use hatchery_spawn::{AgentPolicy, AllowAgents, Policy};
+use hatchery_spawn::{AgentPolicy, AllowAgents, Budget, Deadlines, Policy};
 
-use crate::config::{AgentEntry, Allowed, Config};
+use crate::config::{AgentEntry, Allowed, Config, TreeBudget};
 use crate::models::providers;
 
 /// What decisions need of the settings. The agents there are: `main`, those with an entry, and
@@ -42,11 +42,31 @@ pub(crate) fn policy(config: &Config) -> Policy {
         max_spawn_depth: subagents.max_spawn_depth,
         max_children_per_agent: subagents.max_children_per_agent,
         max_concurrent: subagents.max_concurrent,
-        run_timeout_ms: subagents
-            .run_timeout()
-            .map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
+        run_timeout_ms: limit(subagents.run_timeout_seconds),
+        deadlines: Deadlines {
+            queue_ms: limit(subagents.queue_timeout_seconds),
+            start_ms: limit(subagents.start_timeout_seconds),
+            idle_ms: limit(subagents.idle_timeout_seconds),
+        },
+        budget: budget(&subagents.budget),
+        closing: false,
         agents,
         models: providers(&config.models),
+    }
+}
+
+/// A limit of time in milliseconds; 0 seconds are none.
+fn limit(seconds: u32) -> Option<u64> {
+    (seconds > 0).then(|| u64::from(seconds) * 1_000)
+}
+
+fn budget(configured: &TreeBudget) -> Budget {
+    Budget {
+        tokens: configured.tokens,
+        cost_micros: configured.cost_usd_cents.map(|cents| cents.saturating_mul(10_000)),
+        wall_ms: configured.wall_seconds.map(|seconds| u64::from(seconds) * 1_000),
+        descendants: configured.descendants,
+        concurrency: configured.concurrency,
     }
 }
 

@@ -50,6 +50,7 @@ mod tests {
             caps: BTreeSet::new(),
             commands: BTreeSet::new(),
             outbox,
+            is_pinged: false,
             seen: Seen::default(),
         };
         hub.join(1, joining);

@@ -19,6 +19,7 @@ mod session;
 mod session_key;
 mod spawn;
 mod task;
+mod watch;
 
 pub use agent_id::{AgentId, InvalidAgentId};
 pub use connect::{ClientInfo, ConnectAuth, ConnectParams, DeviceParams};
@@ -36,5 +37,6 @@ pub use scope::{Role, Scope};
 pub use secret::{OptionalList, Secret};
 pub use session::{SessionId, SessionKind};
 pub use session_key::{InvalidSessionKey, MAX_SESSION_KEY, SessionKey};
-pub use spawn::{SpawnAccepted, SpawnParams, SpawnResult};
+pub use spawn::{SpawnAccepted, SpawnBudget, SpawnParams, SpawnResult};
 pub use task::{InvalidTask, Task};
+pub use watch::{OutputGap, WatchAccepted, WatchParams};

@@ -151,6 +151,7 @@ methods! {
     SessionsCreate "sessions.create" Write "Open a session.";
     SessionsDelete "sessions.delete" Admin "Delete a session.";
     SessionsDescribe "sessions.describe" Read "One session as lists show it.";
+    SessionsExport "sessions.export" Read "Everything that is kept of a session, page by page.";
     SessionsGet "sessions.get" Read "The messages of a session.";
     SessionsGroupsDefaults "sessions.groups.defaults" Write "What new sessions of a group start with; there are no groups.";
     SessionsGroupsList "sessions.groups.list" Read "The groups sessions are sorted into; there are none.";
@@ -168,11 +169,15 @@ methods! {
     SessionsSpawn "sessions.spawn" Write "Start a sub-agent.";
     SessionsSubscribe "sessions.subscribe" Read "Hear of changed sessions.";
     SessionsUnsubscribe "sessions.unsubscribe" Read "Hear of them no longer.";
+    SessionsWatch "sessions.watch" Read "See what a session's run says, from any piece on, and its end.";
     Status "status" Read "How the gateway and its sessions are doing.";
     SystemPresence "system-presence" Read "Who is connected.";
     SystemInfo "system.info" Read "The machine the gateway runs on.";
     TaskSuggestionsList "taskSuggestions.list" Read "Suggested tasks; there are none.";
+    SessionsYield "sessions.yield" Write "Wait, as a run, for results of its sub-agents.";
+    TasksDismiss "tasks.dismiss" Write "Give up a result that could not be told on its route.";
     TasksList "tasks.list" Read "The runs of sub-agents, as tasks.";
+    TasksRetry "tasks.retry" Write "Tell a result again that could not be told on its route.";
     UpdateStatus "update.status" Admin "Whether there is a newer version; nobody looks for one.";
 }
 

@@ -40,6 +40,8 @@ pub enum RunStatus {
     Starting,
     /// At work.
     Running,
+    /// Held up: it waits for results of its sub-agents, or for somebody's permission.
+    Waiting,
     /// Ended with an answer.
     Ok,
     /// Ended without one.
@@ -57,7 +59,7 @@ impl RunStatus {
     #[must_use]
     pub fn is_final(self) -> bool {
         match self {
-            Self::Accepted | Self::Starting | Self::Running => false,
+            Self::Accepted | Self::Starting | Self::Running | Self::Waiting => false,
             Self::Ok | Self::Failed | Self::TimedOut | Self::Cancelled | Self::Interrupted => true,
         }
     }
@@ -69,6 +71,7 @@ impl RunStatus {
             Self::Accepted => "accepted",
             Self::Starting => "starting",
             Self::Running => "running",
+            Self::Waiting => "waiting",
             Self::Ok => "ok",
             Self::Failed => "failed",
             Self::TimedOut => "timed_out",

@@ -7,7 +7,7 @@ use crate::{AgentId, RunId, RunStatus, RuntimeKind, SessionId, SessionKey, Task}
 /// What `sessions.spawn` takes: OpenClaw's names for what its `sessions_spawn` tool has
 /// (protocol §6.2). Anything else is refused, lineage above all: parent, depth and workspace of
 /// a run are set by the supervisor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SpawnParams {
     /// What the child is asked to do.
@@ -30,12 +30,72 @@ pub struct SpawnParams {
     /// After how many seconds the run is ended; 0 is never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_timeout_seconds: Option<u64>,
+    /// After how many seconds without a slot it is ended; 0 is never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_timeout_seconds: Option<u64>,
+    /// After how many seconds of being started it is ended; 0 is never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_timeout_seconds: Option<u64>,
+    /// After how many seconds without a sign of life it is ended; 0 is never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout_seconds: Option<u64>,
+    /// What it and everything below it may use up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<SpawnBudget>,
+    /// An address its result is sent to besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub announce_to: Option<String>,
     /// A name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// Whether the run's output and its final answer come back on this connection.
     #[serde(default)]
     pub stream: bool,
+}
+
+impl SpawnParams {
+    /// A task, and everything else as the settings have it.
+    #[must_use]
+    pub fn new(task: Task) -> Self {
+        Self {
+            task,
+            agent_id: None,
+            runtime: None,
+            model: None,
+            cwd: None,
+            caller_cwd: None,
+            run_timeout_seconds: None,
+            queue_timeout_seconds: None,
+            start_timeout_seconds: None,
+            idle_timeout_seconds: None,
+            budget: None,
+            announce_to: None,
+            label: None,
+            stream: false,
+        }
+    }
+}
+
+/// What a run and everything below it may use up. What is not said is not limited beyond what the
+/// settings and the runs above limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct SpawnBudget {
+    /// Tokens, read and written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// Money, in US dollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+    /// Seconds from its start, also when the run itself is over before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wall_seconds: Option<u64>,
+    /// Runs started below it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub descendants: Option<u32>,
+    /// Runs at work at a time, itself included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
 }
 
 /// The receipt: what a caller holds once the spawn is durable.

@@ -49,6 +49,15 @@ impl Task {
         Ok(task)
     }
 
+    /// How many bytes its words have.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Argv(words) => words.iter().map(String::len).sum(),
+        }
+    }
+
     /// Holds a task from the wire to the same rules as one from the command line.
     ///
     /// # Errors

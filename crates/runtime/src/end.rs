@@ -29,6 +29,10 @@ pub enum Step {
     Initialize,
     /// Opening a session.
     NewSession,
+    /// Taking up a session where it was left.
+    ResumeSession,
+    /// The same, for an agent that tells the session's history first.
+    LoadSession,
     /// The turn itself.
     Prompt,
 }
@@ -38,6 +42,8 @@ impl fmt::Display for Step {
         f.write_str(match self {
             Self::Initialize => "initialize",
             Self::NewSession => "session/new",
+            Self::ResumeSession => "session/resume",
+            Self::LoadSession => "session/load",
             Self::Prompt => "session/prompt",
         })
     }
@@ -158,6 +164,14 @@ pub enum RunFailure {
     #[error("the agent ended the turn for an unknown reason: {reason}")]
     UnknownStopReason {
         /// The reason it gave.
+        reason: String,
+    },
+    /// The run was to be taken up again, and cannot be. It has not been begun anew.
+    #[error(
+        "the run cannot be taken up where it was left: {reason}; what it had done until then stands, start it anew if that is safe"
+    )]
+    CannotResume {
+        /// Why not.
         reason: String,
     },
     /// The agent ended its turn without having said anything.

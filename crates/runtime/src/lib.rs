@@ -9,6 +9,7 @@ pub mod acp;
 mod end;
 mod local;
 mod observer;
+mod progress;
 mod spec;
 mod tail;
 mod text;
@@ -18,6 +19,7 @@ use hatchery_sandbox::KeeperCommand;
 
 pub use end::{RunEnd, RunFailure, Step};
 pub use observer::Observer;
+pub use progress::{Progress, Spent};
 pub use spec::{AcpDeadlines, Launch, MODEL_VARIABLE, RunSpec};
 pub use text::{Piece, TextPieces};
 

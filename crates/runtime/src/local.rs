@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use hatchery_agent::{Cancel, Host, Model, StartedCommand, TurnEnd, Workplace, run_turn};
+use hatchery_agent::{Cancel, Host, Model, StartedCommand, TurnEnd, Usage, Workplace, run_turn};
 use hatchery_protocol::OutputStream;
 use hatchery_sandbox::{KeeperCommand, Network};
 
-use crate::{Observer, RunEnd, RunFailure, RunSpec};
+use crate::{Observer, Progress, RunEnd, RunFailure, RunSpec, Spent};
 
 /// An observer, as the agent sees it.
 struct LocalHost<'a, O> {
@@ -21,10 +21,22 @@ impl<O: Observer> Host for LocalHost<'_, O> {
         if !self.started.swap(true, Ordering::Relaxed) {
             self.observer.started(Some(command.process.clone())).await;
         }
+        if let Some(step) = Progress::step("execute", &command.line) {
+            self.observer.progress(Progress::Step(step)).await;
+        }
     }
 
     async fn output(&self, stream: OutputStream, bytes: Bytes) {
         self.observer.output(stream, bytes).await;
+    }
+
+    async fn alive(&self) {
+        self.observer.progress(Progress::Alive).await;
+    }
+
+    async fn used(&self, tokens: Usage) {
+        let spent = Spent { tokens: Some(tokens), micro_dollars: None };
+        self.observer.progress(Progress::Spent(spent)).await;
     }
 }
 
@@ -35,6 +47,10 @@ pub(crate) async fn run<O: Observer>(
     cancel: Cancel,
 ) -> RunEnd {
     let Some(model) = spec.model else { return RunEnd::Failed(RunFailure::NoModel) };
+    if spec.resume.is_some() && model == Model::Shell {
+        let reason = "a command is never run twice".to_owned();
+        return RunEnd::Failed(RunFailure::CannotResume { reason });
+    }
     // A command tells when it has started. A question has no process to tell of.
     if let Model::Chat(_) = model {
         observer.started(None).await;

@@ -35,6 +35,10 @@ pub struct RunSpec {
     pub launch: Launch,
     /// How long an agent in a process of its own may take over things.
     pub deadlines: AcpDeadlines,
+    /// The session to take up where an earlier life of this run left it, by the name the observer
+    /// was told. The agent is then asked to go on, not to do the task again. A question to a model
+    /// is simply asked again, and a command is never run twice.
+    pub resume: Option<String>,
 }
 
 /// Where a run's agent runs.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use command_fds::{CommandFdExt, FdMapping};
 
 use crate::adoption::Keepers;
+use crate::containment::Containment;
 use crate::control::CONTROL_FD;
 use crate::identity::ProcessIdentity;
 use crate::keeper::Instructions;
@@ -42,6 +43,8 @@ pub struct CommandSpec {
     pub ticket: Option<Arc<OwnedFd>>,
     /// Whether the tree may open network sockets.
     pub network: Network,
+    /// What the tree may be held by.
+    pub containment: Containment,
 }
 
 /// What a program's standard input is.
@@ -130,8 +133,12 @@ impl KeeperCommand {
         spec: CommandSpec,
         control: OwnedFd,
     ) -> Result<tokio::process::Command, StartError> {
-        let instructions =
-            Instructions { network: spec.network, ticket: spec.ticket.is_some(), argv: spec.argv };
+        let instructions = Instructions {
+            network: spec.network,
+            containment: spec.containment,
+            ticket: spec.ticket.is_some(),
+            argv: spec.argv,
+        };
         let mut mappings = vec![FdMapping { parent_fd: control, child_fd: CONTROL_FD }];
         if let Some(ticket) = spec.ticket {
             let parent_fd = ticket.try_clone().map_err(StartError::Process)?;

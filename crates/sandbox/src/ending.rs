@@ -1,5 +1,6 @@
 //! How a tree's program ended.
 
+use rustix::process::WaitStatus;
 use serde::{Deserialize, Serialize};
 
 /// What became of a tree's program, known once the whole tree is gone.
@@ -29,6 +30,12 @@ pub enum StartFailure {
 }
 
 impl Ending {
+    /// None for a process that has not ended.
+    pub(crate) fn from_status(status: WaitStatus) -> Option<Self> {
+        let exited = status.exit_status().map(Ending::Exited);
+        exited.or_else(|| status.terminating_signal().map(Ending::Signalled))
+    }
+
     /// The ending as a shell would put it into `$?`: the exit code, 128 + signal number,
     /// 127 for a program not found, 126 for one that cannot be executed, otherwise 1.
     #[must_use]

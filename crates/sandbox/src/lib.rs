@@ -4,6 +4,7 @@
 //! starts one program, adopts every orphan below it and does not end before all of them have.
 //! The gateway holds a [`Tree`], its end of the keeper's control socket. That socket is the
 //! lifeline: when the gateway drops it, or dies, the keeper kills the tree.
+//! Where the kernel allows it, a tree is a PID namespace of its own, which dies with its keeper.
 //!
 //! This crate knows processes and descriptors. It never knows runs, agents or tickets' content,
 //! and decides nothing about who may start what.
@@ -11,6 +12,7 @@
 mod adoption;
 mod ancestry;
 mod command;
+mod containment;
 mod control;
 mod descriptor;
 mod ending;
@@ -26,6 +28,7 @@ mod tree;
 pub use adoption::adopt_orphans;
 pub use ancestry::{Ancestry, keeper_above};
 pub use command::{CommandSpec, KeeperCommand, Network, StartError, Stdin};
+pub use containment::{Containment, Hold};
 pub use descriptor::{Share, inherited_descriptor};
 pub use ending::{Ending, StartFailure};
 pub use identity::ProcessIdentity;

@@ -5,11 +5,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
 /// The name every keeper gives itself, as `ps` shows it. The kernel cuts names at 15 bytes.
 pub(crate) const KEEPER_NAME: &std::ffi::CStr = c"hatchery-keeper";
+
+/// The name of the first process of a tree's namespace.
+pub(crate) const INIT_NAME: &std::ffi::CStr = c"hatchery-init";
 
 /// The part of `/proc/PID/stat` we use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,15 +69,29 @@ impl Stat {
         self.state == b'T'
     }
 
-    /// Sends `signal`. That it did not arrive is no error: the process has ended meanwhile, or
-    /// is not ours to signal; whoever waits for it will see.
+    /// Sends `signal` to this process and to no other that has got its number since. That it did
+    /// not arrive is no error: the process has ended meanwhile, or is not ours to signal; whoever
+    /// waits for it will see.
     pub(crate) fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.pid), signal).ok();
+        let Some(pid) = Pid::from_raw(self.pid) else { return };
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            // Looked at again, because only now the number cannot pass to another process.
+            Ok(process) if self.is_there() => pidfd_send_signal(process, signal).ok(),
+            Ok(_) | Err(Errno::SRCH) => None,
+            // No descriptor can be had: it must still be reached.
+            Err(_) if self.is_there() => kill_process(pid, signal).ok(),
+            Err(_) => None,
+        };
+    }
+
+    /// Whether the number is still that of this process.
+    fn is_there(&self) -> bool {
+        Stat::of(self.pid).is_some_and(|now| now.start_time == self.start_time)
     }
 
     /// Sends SIGKILL, see [`Stat::signal`].
     pub(crate) fn kill(&self) {
-        self.signal(Signal::SIGKILL);
+        self.signal(Signal::KILL);
     }
 }
 

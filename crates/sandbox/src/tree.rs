@@ -9,10 +9,12 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
 use crate::adoption::{Keepers, end_adopted};
-use crate::control;
+use crate::containment::Hold;
+use crate::control::{self, Said};
 use crate::ending::Ending;
 use crate::identity::ProcessIdentity;
 use crate::proc;
+use crate::reap::end_init;
 use crate::stopper::Stopper;
 
 /// A started program and everything below it.
@@ -41,7 +43,7 @@ pub struct KeeperHandle {
     control: Arc<UnixStream>,
     stopper: Stopper,
     words: Vec<u8>,
-    ending: Option<Ending>,
+    said: Option<Said>,
 }
 
 impl Tree {
@@ -67,7 +69,7 @@ impl KeeperHandle {
     pub(crate) fn new(identity: ProcessIdentity, child: Child, control: UnixStream) -> Self {
         let control = Arc::new(control);
         let stopper = Stopper::new(&control);
-        KeeperHandle { identity, child, control, stopper, words: Vec::new(), ending: None }
+        KeeperHandle { identity, child, control, stopper, words: Vec::new(), said: None }
     }
 
     /// The process the tree can be recognised by: its keeper.
@@ -82,21 +84,31 @@ impl KeeperHandle {
         self.stopper.clone()
     }
 
+    /// What the tree was held by. Known once it has been waited for; None where its keeper could
+    /// not hold it at all, or did not live to say so.
+    #[must_use]
+    pub fn hold(&self) -> Option<&Hold> {
+        self.said.as_ref()?.hold.as_ref()
+    }
+
     /// Waits until the keeper is gone, and with it the whole tree. May be cancelled and called
     /// again; once answered it answers the same at once.
     pub async fn wait(&mut self) -> Ending {
-        if let Some(ending) = &self.ending {
-            return ending.clone();
+        if let Some(said) = &self.said {
+            return said.ending.clone();
         }
         self.hear_last_words().await;
-        let ending = control::parse_report(&self.words);
-        if ending == Ending::KeeperLost {
+        let said = control::understand(&self.words);
+        if said.ending == Ending::KeeperLost {
+            if let Some(Hold::Namespace { init }) = &said.hold {
+                end_init(init).await;
+            }
             self.end_the_orphans().await;
         }
         // An error here means that somebody else collected the exit status: it is gone as well.
         self.child.wait().await.ok();
         Keepers::lock().remove(self.identity.pid);
-        self.ending.insert(ending).clone()
+        self.said.insert(said).ending.clone()
     }
 
     async fn hear_last_words(&mut self) {

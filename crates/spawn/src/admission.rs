@@ -1,14 +1,16 @@
 //! Whether a spawn is taken on: the rules in the order a person would ask them.
 
-use hatchery_access::Caller;
+use hatchery_access::{Caller, CallerRecord};
 use hatchery_protocol::{AgentId, RuntimeKind, SessionId, SessionKey, SessionKind};
 
-use crate::model_choice::{choose_model, usable};
-use crate::policy::{MAX_QUEUED_RUNS, MAX_TURNS, MAX_WAITING_TURNS};
+use crate::budget::BudgetPart;
+use crate::model_choice::{SHELL_MODEL, choose_model, usable};
+use crate::notice::MAX_OPEN_NOTICES;
+use crate::policy::{MAX_QUEUED_RUNS, MAX_QUEUED_TASK_BYTES, MAX_TURNS, MAX_WAITING_TURNS};
 use crate::refusal::AllowList;
 use crate::{
-    AgentPolicy, AllowAgents, Ancestor, Asked, Policy, Run, SpawnRefusal, SpawnRequest, State,
-    TurnRequest,
+    AgentPolicy, AllowAgents, Ancestor, Asked, Budget, Deadlines, Policy, Run, SpawnRefusal,
+    SpawnRequest, State, TurnRequest,
 };
 
 /// Turns a request into the run it asks for, or refuses it.
@@ -23,9 +25,8 @@ pub(crate) fn admit(
     check_depth_and_children(state, policy, &request.caller)?;
     check_isolation(state, request)?;
     check_sessions(state, policy, request.runtime)?;
-    if state.queue().len() >= MAX_QUEUED_RUNS {
-        return Err(SpawnRefusal::QueueFull);
-    }
+    check_queue(state, request)?;
+    check_route(state, request)?;
     let harness = match request.runtime {
         RuntimeKind::Acp => settings.harness.clone(),
         RuntimeKind::Local | RuntimeKind::Isolated => None,
@@ -33,6 +34,8 @@ pub(crate) fn admit(
     let model = choose_model(policy, request, settings, harness.is_some())?;
     let workspace = choose_workspace(request, settings)?;
     let lineage = lineage(state, &request.caller)?;
+    let budget = check_budgets(state, policy, request, &lineage)?;
+    let deadlines = deadlines(policy, request, &model);
     let conversation = match (lineage.first(), &request.asked) {
         (Some(parent), _) if parent.turn => Some(parent.session.clone()),
         (Some(parent), _) => {
@@ -71,6 +74,10 @@ pub(crate) fn admit(
         accepted_at_ms: now_ms,
         conversation,
         asked: request.asked.as_ref().map(|(_, asked)| asked.clone()),
+        starter: Some(CallerRecord::from(&request.caller)),
+        deadlines,
+        budget,
+        route: request.route.clone(),
     })
 }
 
@@ -93,7 +100,7 @@ pub(crate) fn admit_turn(
         return Err(SpawnRefusal::AgentNotAllowed { agent, list: AllowList::Acp, known });
     };
     match state.turns_of(&request.session).count() {
-        0 if state.conversations() >= MAX_TURNS => return Err(SpawnRefusal::TooManyTurns),
+        0 if state.conversations().len() >= MAX_TURNS => return Err(SpawnRefusal::TooManyTurns),
         waiting if waiting > MAX_WAITING_TURNS => return Err(SpawnRefusal::TooManyMessages),
         _ => {}
     }
@@ -117,6 +124,10 @@ pub(crate) fn admit_turn(
         accepted_at_ms: now_ms,
         conversation: Some(request.session.clone()),
         asked: Some(Asked { key: request.key.clone(), turn: true }),
+        starter: Some(CallerRecord::from(&request.caller)),
+        deadlines: Deadlines { queue_ms: None, ..given(policy.deadlines, model) },
+        budget: policy.budget,
+        route: None,
     })
 }
 
@@ -221,6 +232,74 @@ fn check_sessions(
         return Err(SpawnRefusal::SessionLimit { running, limit });
     }
     Ok(())
+}
+
+fn check_queue(state: &State, request: &SpawnRequest) -> Result<(), SpawnRefusal> {
+    if state.queue().len() >= MAX_QUEUED_RUNS {
+        return Err(SpawnRefusal::QueueFull);
+    }
+    let bytes = state.queue().task_bytes().saturating_add(request.task.bytes() as u64);
+    if bytes > MAX_QUEUED_TASK_BYTES { Err(SpawnRefusal::QueueTooLarge) } else { Ok(()) }
+}
+
+/// A run without a network must not reach one by having its result sent there.
+fn check_route(state: &State, request: &SpawnRequest) -> Result<(), SpawnRefusal> {
+    if request.route.is_none() {
+        return Ok(());
+    }
+    if request.caller != Caller::Owner {
+        return Err(SpawnRefusal::RouteOfTheOwner);
+    }
+    let open = state.notices().len();
+    if open >= MAX_OPEN_NOTICES { Err(SpawnRefusal::TooManyNotices) } else { Ok(()) }
+}
+
+/// The budgets of the runs above have to allow one more run; its own is theirs, or less.
+fn check_budgets(
+    state: &State,
+    policy: &Policy,
+    request: &SpawnRequest,
+    lineage: &[Ancestor],
+) -> Result<Budget, SpawnRefusal> {
+    for above in lineage {
+        let Some(account) = state.account(&above.run) else { continue };
+        let refuse = |part| Err(SpawnRefusal::OverBudget { of: above.run.clone(), part });
+        if account.budget.descendants.is_some_and(|limit| account.descendants >= limit) {
+            return refuse(BudgetPart::Descendants);
+        }
+        if account.is_used_up() {
+            return refuse(
+                account
+                    .lacks(crate::Spend { tokens: 1, cost_micros: 1 })
+                    .unwrap_or(BudgetPart::Tokens),
+            );
+        }
+    }
+    let inherited = match lineage.first().and_then(|parent| state.account(&parent.run)) {
+        // The time of a tree is kept at its top.
+        Some(parent) => Budget { wall_ms: None, ..parent.budget },
+        None => policy.budget,
+    };
+    Ok(request.budget.narrowed_by(inherited))
+}
+
+fn deadlines(policy: &Policy, request: &SpawnRequest, model: &str) -> Deadlines {
+    let defaults = given(policy.deadlines, model);
+    let chosen = |asked: Option<u64>, default: Option<u64>| match asked {
+        Some(0) => None,
+        asked => asked.or(default),
+    };
+    Deadlines {
+        queue_ms: chosen(request.deadlines.queue_ms, defaults.queue_ms),
+        start_ms: chosen(request.deadlines.start_ms, defaults.start_ms),
+        idle_ms: chosen(request.deadlines.idle_ms, defaults.idle_ms),
+    }
+}
+
+/// A command may be silent and well, so the settings do not limit its silence.
+fn given(defaults: Deadlines, model: &str) -> Deadlines {
+    let idle_ms = defaults.idle_ms.filter(|_| model != SHELL_MODEL);
+    Deadlines { idle_ms, ..defaults }
 }
 
 fn choose_workspace(

@@ -3,7 +3,7 @@
 use hatchery_protocol::{AgentId, RunId, SessionId, SessionKey, SessionKind};
 use serde::{Deserialize, Serialize};
 
-use crate::{Outcome, ProcessMark, Run, StopReason};
+use crate::{Notice, Outcome, ProcessMark, Run, Spend, StopReason, Wait};
 
 /// Something that happened. Each is one entry of the journal, and the state of the gateway is
 /// what they add up to.
@@ -26,6 +26,53 @@ pub enum Event {
         run: RunId,
         /// Its process, where it has one of its own.
         process: Option<ProcessMark>,
+    },
+    /// Its agent keeps its session under this name, and can be asked to go on with it.
+    RunResumable {
+        /// The run.
+        run: RunId,
+        /// The agent's own name for its session.
+        session: String,
+    },
+    /// It waits.
+    RunWaiting {
+        /// The run.
+        run: RunId,
+        /// For what.
+        on: Wait,
+    },
+    /// It goes on, or did not have to wait, and has these results now.
+    RunResumed {
+        /// The run.
+        run: RunId,
+        /// The runs whose results it took from its inbox.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        results: Vec<RunId>,
+    },
+    /// It is started again after the gateway's last life ended while it ran, to go on from where
+    /// it was.
+    RunRestarting {
+        /// The run.
+        run: RunId,
+    },
+    /// What a model call may take was set aside.
+    BudgetReserved {
+        /// The run.
+        run: RunId,
+        /// The run's own number for the call.
+        call: u32,
+        /// The most it may take.
+        spend: Spend,
+    },
+    /// What was used, and what was set aside for it is free again.
+    BudgetSettled {
+        /// The run.
+        run: RunId,
+        /// The call that is over, where something was set aside for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<u32>,
+        /// What it took.
+        spend: Spend,
     },
     /// It was told to stop.
     RunStopping {
@@ -50,6 +97,46 @@ pub enum Event {
         /// Whether that is a conversation, whose transcript then has the result as a message.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         in_conversation: bool,
+        /// Whether the run above was told on a connection of its own besides, and so need not
+        /// look.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        heard: bool,
+    },
+    /// A result that the run it was told has not taken moved up, as that run is over.
+    AnnounceMoved {
+        /// The run whose result it is.
+        run: RunId,
+        /// The session that has the result now.
+        to: SessionId,
+        /// Whether that is a conversation.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        in_conversation: bool,
+    },
+    /// A result is to be told on a route, for the first time or again.
+    NoticeDue {
+        /// The run whose result it is.
+        run: RunId,
+        /// Where to, and when.
+        notice: Box<Notice>,
+    },
+    /// It was told.
+    NoticeDelivered {
+        /// The run.
+        run: RunId,
+    },
+    /// It could not be told, and is not tried any more until somebody says so.
+    NoticeBlocked {
+        /// The run.
+        run: RunId,
+        /// Why.
+        reason: String,
+    },
+    /// It is not to be told any more.
+    NoticeDismissed {
+        /// The run.
+        run: RunId,
+        /// On whose word.
+        by: String,
     },
     /// A session was opened for a conversation.
     SessionOpened {
@@ -86,6 +173,16 @@ pub enum Event {
         key: SessionKey,
         /// Whether what was said in it is gone too.
         with_transcript: bool,
+    },
+    /// A session is out of the usual lists: its run is over for long enough. Nothing of it is gone.
+    SessionArchived {
+        /// The session.
+        session: SessionId,
+    },
+    /// An archived session is in use again.
+    SessionReopened {
+        /// The session.
+        session: SessionId,
     },
     /// A message was put into a transcript that no turn wrote.
     MessageAdded {
@@ -143,14 +240,27 @@ impl Event {
             Self::RunAccepted { run } => Some(&run.id),
             Self::RunStarting { run }
             | Self::RunRunning { run, .. }
+            | Self::RunResumable { run, .. }
+            | Self::RunWaiting { run, .. }
+            | Self::RunResumed { run, .. }
+            | Self::RunRestarting { run }
+            | Self::BudgetReserved { run, .. }
+            | Self::BudgetSettled { run, .. }
             | Self::RunStopping { run, .. }
             | Self::RunFinished { run, .. }
-            | Self::RunAnnounced { run, .. } => Some(run),
+            | Self::RunAnnounced { run, .. }
+            | Self::AnnounceMoved { run, .. }
+            | Self::NoticeDue { run, .. }
+            | Self::NoticeDelivered { run }
+            | Self::NoticeBlocked { run, .. }
+            | Self::NoticeDismissed { run, .. } => Some(run),
             Self::Refused { .. }
             | Self::SessionOpened { .. }
             | Self::SessionPatched { .. }
             | Self::SessionReset { .. }
             | Self::SessionDeleted { .. }
+            | Self::SessionArchived { .. }
+            | Self::SessionReopened { .. }
             | Self::MessageAdded { .. } => None,
         }
     }
@@ -162,13 +272,26 @@ impl Event {
             Self::RunAccepted { .. } => "run_accepted",
             Self::RunStarting { .. } => "run_starting",
             Self::RunRunning { .. } => "run_running",
+            Self::RunResumable { .. } => "run_resumable",
+            Self::RunWaiting { .. } => "run_waiting",
+            Self::RunResumed { .. } => "run_resumed",
+            Self::RunRestarting { .. } => "run_restarting",
+            Self::BudgetReserved { .. } => "budget_reserved",
+            Self::BudgetSettled { .. } => "budget_settled",
             Self::RunStopping { .. } => "run_stopping",
             Self::RunFinished { .. } => "run_finished",
             Self::RunAnnounced { .. } => "run_announced",
+            Self::AnnounceMoved { .. } => "announce_moved",
+            Self::NoticeDue { .. } => "notice_due",
+            Self::NoticeDelivered { .. } => "notice_delivered",
+            Self::NoticeBlocked { .. } => "notice_blocked",
+            Self::NoticeDismissed { .. } => "notice_dismissed",
             Self::SessionOpened { .. } => "session_opened",
             Self::SessionPatched { .. } => "session_patched",
             Self::SessionReset { .. } => "session_reset",
             Self::SessionDeleted { .. } => "session_deleted",
+            Self::SessionArchived { .. } => "session_archived",
+            Self::SessionReopened { .. } => "session_reopened",
             Self::MessageAdded { .. } => "message_added",
             Self::Refused { .. } => "refused",
         }

@@ -6,7 +6,7 @@ use hatchery_protocol::RuntimeKind;
 use crate::{AgentPolicy, Policy, ProviderModels, SpawnRefusal, SpawnRequest};
 
 /// The model of an agent that has no provider: it runs the task as a command.
-const SHELL_MODEL: &str = "builtin/shell";
+pub(crate) const SHELL_MODEL: &str = "builtin/shell";
 
 /// The most names a refusal lists.
 const LISTED: usize = 10;

@@ -5,8 +5,13 @@ use std::path::PathBuf;
 
 use hatchery_protocol::AgentId;
 
+use crate::{Budget, Deadlines};
+
 /// How many accepted runs may wait for a slot before more are refused.
-pub const MAX_QUEUED_RUNS: usize = 1_000;
+pub const MAX_QUEUED_RUNS: usize = 5_000;
+
+/// How many bytes of tasks may wait with them.
+pub const MAX_QUEUED_TASK_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How many messages may wait in one conversation behind the turn at work.
 pub const MAX_WAITING_TURNS: usize = 20;
@@ -35,6 +40,13 @@ pub struct Policy {
     pub max_concurrent: u32,
     /// `agents.defaults.subagents.runTimeoutSeconds`, in milliseconds; `None` is for ever.
     pub run_timeout_ms: Option<u64>,
+    /// `agents.defaults.subagents.queueTimeoutSeconds`, `startTimeoutSeconds` and
+    /// `idleTimeoutSeconds`. The last is not for commands, which may be silent and well.
+    pub deadlines: Deadlines,
+    /// `agents.defaults.subagents.budget`: of each tree.
+    pub budget: Budget,
+    /// Whether the gateway is about to end and begins nothing more.
+    pub closing: bool,
     /// The agents there are.
     pub agents: BTreeMap<AgentId, AgentPolicy>,
     /// The providers of models there are, and which models each takes.

@@ -3,7 +3,9 @@
 use hatchery_access::{Refusal, Remedy};
 use hatchery_protocol::{AgentId, ErrorCode, RunId, RuntimeKind, SessionId, SessionKey};
 
-use crate::policy::{MAX_QUEUED_RUNS, MAX_TURNS, MAX_WAITING_TURNS};
+use crate::budget::BudgetPart;
+use crate::notice::MAX_OPEN_NOTICES;
+use crate::policy::{MAX_QUEUED_RUNS, MAX_QUEUED_TASK_BYTES, MAX_TURNS, MAX_WAITING_TURNS};
 
 /// Why a command was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +57,32 @@ pub enum SpawnRefusal {
     /// Too many accepted runs wait for a slot.
     #[error("{MAX_QUEUED_RUNS} accepted runs are waiting already")]
     QueueFull,
+    /// The tasks of accepted runs that wait are as long as they may be together.
+    #[error("accepted runs with {} MiB of tasks are waiting already", MAX_QUEUED_TASK_BYTES >> 20)]
+    QueueTooLarge,
+    /// A budget the run counts against is used up.
+    #[error("the budget '{}' of the run {of} is used up", part.name())]
+    OverBudget {
+        /// The run at the top of what shares the budget.
+        of: RunId,
+        /// Which part of it.
+        part: BudgetPart,
+    },
+    /// Somebody other than the owner wants results told elsewhere, or decides about such.
+    #[error("only the owner has results told elsewhere")]
+    RouteOfTheOwner,
+    /// Too many results could not be told.
+    #[error("{MAX_OPEN_NOTICES} results wait to be told elsewhere already")]
+    TooManyNotices,
+    /// There is no result that waits to be told.
+    #[error("no result of the run {0} waits to be told elsewhere")]
+    NoNotice(RunId),
+    /// A run wants to wait for results and there is nothing that could bring any.
+    #[error("the run has no live sub-agents and no results it has not seen")]
+    NothingToWaitFor,
+    /// A run wants to wait and does so already.
+    #[error("run {0} is waiting already")]
+    WaitsAlready(RunId),
     /// The directory lies outside the caller's workspace.
     #[error("the directory '{directory}' is outside the run's workspace '{workspace}'")]
     OutsideWorkspace {
@@ -150,7 +178,13 @@ impl SpawnRefusal {
             Self::SessionLimit { .. } => "SESSION_LIMIT",
             Self::DepthLimit { .. } => "DEPTH_LIMIT",
             Self::ChildLimit { .. } => "CHILD_LIMIT",
-            Self::QueueFull => "QUEUE_FULL",
+            Self::QueueFull | Self::QueueTooLarge => "QUEUE_FULL",
+            Self::OverBudget { .. } => "OVER_BUDGET",
+            Self::RouteOfTheOwner => "ROUTE_OF_THE_OWNER",
+            Self::TooManyNotices => "TOO_MANY_NOTICES",
+            Self::NoNotice(_) => "NO_NOTICE",
+            Self::NothingToWaitFor => "NOTHING_TO_WAIT_FOR",
+            Self::WaitsAlready(_) => "WAITS_ALREADY",
             Self::OutsideWorkspace { .. } => "OUTSIDE_WORKSPACE",
             Self::WouldLeaveIsolation { .. } => "WOULD_LEAVE_ISOLATION",
             Self::ModelUnusable { .. } => "MODEL_UNUSABLE",
@@ -179,7 +213,10 @@ impl SpawnRefusal {
             Self::SessionLimit { .. } => "acp.maxConcurrentSessions",
             Self::DepthLimit { .. } => "agents.defaults.subagents.maxSpawnDepth",
             Self::ChildLimit { .. } => "agents.defaults.subagents.maxChildrenPerAgent",
-            Self::QueueFull => "queue length",
+            Self::QueueFull | Self::QueueTooLarge => "queue length",
+            Self::OverBudget { .. } => "agents.defaults.subagents.budget",
+            Self::RouteOfTheOwner | Self::TooManyNotices | Self::NoNotice(_) => "routes of results",
+            Self::NothingToWaitFor | Self::WaitsAlready(_) => "waiting of the run",
             Self::OutsideWorkspace { .. } => "workspace of the run",
             Self::WouldLeaveIsolation { .. } => "isolation of the run",
             Self::ModelUnusable { .. } => "models.providers",
@@ -213,7 +250,21 @@ impl SpawnRefusal {
             Self::ChildLimit { .. } => advice(
                 "wait for a sub-agent to end, or raise agents.defaults.subagents.maxChildrenPerAgent (20 at most)".to_owned(),
             ),
-            Self::QueueFull => Remedy::Command("hatchery sessions list".to_owned()),
+            Self::QueueFull | Self::QueueTooLarge => {
+                Remedy::Command("hatchery sessions list".to_owned())
+            }
+            Self::OverBudget { part, .. } => advice(format!(
+                "finish with what there is, or start the tree with a larger budget: --budget {}=N, or agents.defaults.subagents.budget",
+                part.name()
+            )),
+            Self::RouteOfTheOwner => {
+                advice("leave the route out, or say it at the owner's terminal".to_owned())
+            }
+            Self::TooManyNotices | Self::NoNotice(_) => {
+                Remedy::Command("hatchery tasks list --blocked".to_owned())
+            }
+            Self::NothingToWaitFor => advice("start a sub-agent first".to_owned()),
+            Self::WaitsAlready(_) => advice("wait once, for as many as are needed".to_owned()),
             Self::OutsideWorkspace { workspace, .. } => {
                 advice(format!("work in a directory below {workspace}"))
             }
@@ -250,14 +301,21 @@ impl From<SpawnRefusal> for Refusal {
             | SpawnRefusal::ModelOfTheOwner { .. }
             | SpawnRefusal::NotBelow(_)
             | SpawnRefusal::TurnByRun
+            | SpawnRefusal::OverBudget { .. }
+            | SpawnRefusal::RouteOfTheOwner
             | SpawnRefusal::CallerEnding(_) => ErrorCode::Forbidden,
             SpawnRefusal::AgentRequired
             | SpawnRefusal::AcpDisabled
             | SpawnRefusal::ModelUnusable { .. }
             | SpawnRefusal::NoConversation(_)
+            | SpawnRefusal::NoNotice(_)
+            | SpawnRefusal::NothingToWaitFor
+            | SpawnRefusal::WaitsAlready(_)
             | SpawnRefusal::NotRunning(_) => ErrorCode::InvalidRequest,
             SpawnRefusal::SessionLimit { .. }
             | SpawnRefusal::QueueFull
+            | SpawnRefusal::QueueTooLarge
+            | SpawnRefusal::TooManyNotices
             | SpawnRefusal::TooManyMessages
             | SpawnRefusal::TooManyTurns
             | SpawnRefusal::ShuttingDown => ErrorCode::Unavailable,

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use hatchery_access::{Caller, ChildFacts, Grant};
+use hatchery_access::{Caller, CallerRecord, ChildFacts, Grant};
 use hatchery_protocol::{AgentId, RunId, RuntimeKind, SessionId, SessionKey, SessionKind, Task};
 use serde::{Deserialize, Serialize};
 
-use crate::Policy;
+use crate::{Budget, Deadlines, Policy, Route};
 
 /// A run as it was accepted. Nothing in it changes afterwards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,36 @@ pub struct Run {
     /// The message it was asked for with, where that was in a conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Asked>,
+    /// Who started it; unknown in journals of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starter: Option<CallerRecord>,
+    /// Its other time limits.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub deadlines: Deadlines,
+    /// What it and everything below it may use up.
+    #[serde(default, skip_serializing_if = "Budget::is_unlimited")]
+    pub budget: Budget,
+    /// Where else its result is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
+}
+
+fn is_default(deadlines: &Deadlines) -> bool {
+    *deadlines == Deadlines::default()
+}
+
+/// What a run waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "for", rename_all = "camelCase")]
+pub enum Wait {
+    /// Results of what it has started.
+    Children {
+        /// So many; all where it is not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wanted: Option<u32>,
+    },
+    /// Somebody's permission.
+    Approval,
 }
 
 /// A message in a conversation that a run was asked for with.
@@ -116,6 +146,17 @@ impl Run {
     #[must_use]
     pub fn parent(&self) -> Option<&RunId> {
         self.lineage.first().map(|ancestor| &ancestor.run)
+    }
+
+    /// Itself and the runs above it, the nearest first.
+    pub fn path(&self) -> impl Iterator<Item = &RunId> {
+        std::iter::once(&self.id).chain(self.lineage.iter().map(|above| &above.run))
+    }
+
+    /// The run at the top of its tree.
+    #[must_use]
+    pub fn root(&self) -> &RunId {
+        self.lineage.last().map_or(&self.id, |top| &top.run)
     }
 
     /// Whether it is `run` or stands below it.

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use hatchery_access::{Caller, DeviceCaller};
 use hatchery_protocol::{AgentId, Role, RunId, RunStatus, RuntimeKind, Scope, SessionId, Task};
 use hatchery_spawn::{
-    AgentPolicy, AllowAgents, Command, Ending, Event, LastWords, MAX_QUEUED_RUNS, Phase, Policy,
-    ProviderModels, SpawnRefusal, SpawnRequest, State, decide,
+    AgentPolicy, AllowAgents, Budget, Clock, Command, Deadlines, Ending, Event, LastWords,
+    MAX_QUEUED_RUNS, Phase, Policy, ProviderModels, SpawnRefusal, SpawnRequest, State, step,
 };
 use proptest::prelude::*;
 
@@ -37,6 +37,9 @@ fn policy() -> Policy {
         max_children_per_agent: 2,
         max_concurrent: 3,
         run_timeout_ms: None,
+        deadlines: Deadlines::default(),
+        budget: Budget::default(),
+        closing: false,
         agents: BTreeMap::from([(agent("main"), settings()), (agent("helper"), settings())]),
         models: BTreeMap::new(),
     }
@@ -54,8 +57,10 @@ fn request(name: &str, caller: Caller) -> SpawnRequest {
         cwd: None,
         caller_cwd: "/home/owner".into(),
         timeout_ms: None,
+        deadlines: Deadlines::default(),
+        budget: Budget::default(),
+        route: None,
         label: None,
-        shutting_down: false,
         asked: None,
     }
 }
@@ -75,10 +80,7 @@ impl World {
     }
 
     fn play(&mut self, command: &Command) -> Result<Vec<Event>, SpawnRefusal> {
-        let events = decide(&self.state, &self.policy, command, 1_000)?;
-        for event in &events {
-            self.state.apply(event);
-        }
+        let events = step(&mut self.state, &self.policy, command, 1_000)?.events;
         // Slots are given out up to the limit and never beyond it.
         if events.iter().any(|event| matches!(event, Event::RunStarting { .. })) {
             assert!(self.state.slots_taken() <= self.policy.max_concurrent);
@@ -112,7 +114,8 @@ impl World {
 
     fn end(&mut self, name: &str, exit_code: i32) -> Vec<Event> {
         let ending = Ending { exit_code: Some(exit_code), ..Ending::default() };
-        self.play(&Command::Ended { run: RunId::new(name.to_owned()), ending }).unwrap()
+        let run = RunId::new(name.to_owned());
+        self.play(&Command::Ended { run, ending, heard: false }).unwrap()
     }
 
     fn is_at_work(&self, name: &str) -> bool {
@@ -295,8 +298,8 @@ fn other_refusals_name_their_setting() {
     world.spawn_named("p").unwrap();
     assert_eq!(world.spawn_below("p", "c").unwrap_err().code(), "MODEL_UNUSABLE");
 
-    let late = SpawnRequest { shutting_down: true, ..request("a", Caller::Owner) };
-    assert_eq!(World::new(policy()).spawn(late).unwrap_err(), SpawnRefusal::ShuttingDown);
+    let late = Policy { closing: true, ..policy() };
+    assert_eq!(World::new(late).spawn_named("a").unwrap_err(), SpawnRefusal::ShuttingDown);
 
     let mut strict = policy();
     strict.agents.get_mut(&agent("main")).unwrap().require_agent_id = true;
@@ -403,7 +406,9 @@ fn a_deadline_ends_the_run_as_timed_out_and_its_children_as_cancelled() {
     let mut world = World::new(policy());
     world.spawn_named("a").unwrap();
     world.spawn_below("a", "b").unwrap();
-    world.play(&Command::DeadlinePassed { run: RunId::new("a".into()) }).unwrap();
+    world
+        .play(&Command::DeadlinePassed { run: RunId::new("a".into()), clock: Clock::Wall })
+        .unwrap();
     let status = |events: &[Event]| match &events[0] {
         Event::RunFinished { outcome, .. } => outcome.status,
         other => panic!("{other:?}"),
@@ -411,7 +416,8 @@ fn a_deadline_ends_the_run_as_timed_out_and_its_children_as_cancelled() {
     assert_eq!(status(&world.end("b", 0)), RunStatus::Cancelled);
     assert_eq!(status(&world.end("a", 0)), RunStatus::TimedOut);
     // A deadline that fires after the end means nothing.
-    let late = world.play(&Command::DeadlinePassed { run: RunId::new("a".into()) });
+    let late =
+        world.play(&Command::DeadlinePassed { run: RunId::new("a".into()), clock: Clock::Wall });
     assert_eq!(late, Ok(Vec::new()));
 }
 
@@ -420,13 +426,12 @@ fn after_a_crash_every_run_is_interrupted_with_what_it_had_said() {
     let mut world = World::new(policy());
     world.spawn_named("a").unwrap();
     world.spawn_below("a", "b").unwrap();
-    let words = |name: &str| LastWords {
-        run: RunId::new(name.to_owned()),
-        tail: format!("{name} said"),
-        output_bytes: 6,
+    let words = |name: &str| {
+        let said = LastWords { tail: format!("{name} said"), output_bytes: 6 };
+        (RunId::new(name.to_owned()), said)
     };
-    let said = vec![words("a"), words("b"), words("unknown")];
-    let events = world.play(&Command::Recover { said }).unwrap();
+    let said = [words("a"), words("b"), words("unknown")].into();
+    let events = world.play(&Command::Recover { said, resume: true }).unwrap();
     assert_eq!(announced_to(&events), ["sess_main", "sess_main"]);
     for event in &events {
         if let Event::RunFinished { run, outcome } = event {
@@ -489,17 +494,20 @@ proptest! {
                 }
                 Step::End(run) => {
                     // Only a run that holds a slot has a runtime that can report its end.
-                    if !world.state.queue().contains(&RunId::new(name(run))) {
+                    if world.is_at_work(&name(run)) {
                         world.end(&name(run), 0);
                     }
                 }
                 Step::Kill(run) => drop(world.kill(Caller::Owner, &name(run))),
                 Step::Deadline(run) => {
                     let run = RunId::new(name(run));
-                    let outcome = world.play(&Command::DeadlinePassed { run });
+                    let outcome = world.play(&Command::DeadlinePassed { run, clock: Clock::Wall });
                     prop_assert!(outcome.is_ok());
                 }
-                Step::ShutDown => prop_assert!(world.play(&Command::ShutDown).is_ok()),
+                Step::ShutDown => {
+                    let outcome = world.play(&Command::ShutDown { keep_queued: false });
+                    prop_assert!(outcome.is_ok());
+                }
             }
             for live in world.state.runs() {
                 prop_assert!(live.run.depth() <= world.policy.max_spawn_depth);

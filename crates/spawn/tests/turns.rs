@@ -8,9 +8,9 @@ use hatchery_protocol::{
     AgentId, Role, RunId, RunStatus, RuntimeKind, Scope, SessionId, SessionKey, SessionKind, Task,
 };
 use hatchery_spawn::{
-    AgentPolicy, AllowAgents, Asked, Command, Ending, Event, LastWords, MAX_TURNS,
-    MAX_WAITING_TURNS, Policy, ProviderModels, Run, SpawnRefusal, SpawnRequest, State, TurnRequest,
-    decide,
+    AgentPolicy, AllowAgents, Asked, Budget, Command, Deadlines, Ending, Event, LastWords,
+    MAX_TURNS, MAX_WAITING_TURNS, Policy, ProviderModels, Run, SpawnRefusal, SpawnRequest, State,
+    TurnRequest, step,
 };
 
 const SHELL: &str = "builtin/shell";
@@ -34,6 +34,9 @@ fn policy(model: &str) -> Policy {
         max_children_per_agent: 2,
         max_concurrent: 1,
         run_timeout_ms: None,
+        deadlines: Deadlines::default(),
+        budget: Budget::default(),
+        closing: false,
         agents: BTreeMap::from([(AgentId::main(), main)]),
         models: BTreeMap::from([("p".to_owned(), ProviderModels::Any)]),
     }
@@ -69,7 +72,6 @@ fn message(name: &str, in_session: &str, caller: Caller) -> TurnRequest {
         model: None,
         caller_cwd: "/w".into(),
         timeout_ms: None,
-        shutting_down: false,
     }
 }
 
@@ -85,8 +87,10 @@ fn child(name: &str, caller: Caller) -> SpawnRequest {
         cwd: None,
         caller_cwd: "/w".into(),
         timeout_ms: None,
+        deadlines: Deadlines::default(),
+        budget: Budget::default(),
+        route: None,
         label: None,
-        shutting_down: false,
         asked: None,
     }
 }
@@ -103,9 +107,7 @@ impl World {
     }
 
     fn play(&mut self, command: &Command) -> Result<Vec<Event>, SpawnRefusal> {
-        let events = decide(&self.state, &self.policy, command, 1)?;
-        events.iter().for_each(|event| self.state.apply(event));
-        Ok(events)
+        Ok(step(&mut self.state, &self.policy, command, 1)?.events)
     }
 
     fn say(&mut self, name: &str, in_session: &str) -> Result<Vec<Event>, SpawnRefusal> {
@@ -133,7 +135,8 @@ impl World {
     }
 
     fn end(&mut self, name: &str) -> Vec<Event> {
-        self.play(&Command::Ended { run: run(name), ending: Ending::default() }).unwrap()
+        let ending = Ending::default();
+        self.play(&Command::Ended { run: run(name), ending, heard: false }).unwrap()
     }
 
     fn hush(&mut self, in_session: &str, only: Option<&str>) -> Vec<Event> {
@@ -248,14 +251,15 @@ fn results_of_a_conversation_come_to_it_whoever_is_gone_by_then() {
     world.say("t", "chat").unwrap();
     let parent = world.grant("t");
     world.spawn("c", &parent).unwrap();
-    let last = |name: &str| LastWords { run: run(name), tail: "so far".into(), output_bytes: 6 };
-    let events = world.play(&Command::Recover { said: vec![last("t"), last("c")] }).unwrap();
+    let last = |name: &str| (run(name), LastWords { tail: "so far".into(), output_bytes: 6 });
+    let said = [last("t"), last("c")].into();
+    let events = world.play(&Command::Recover { said, resume: true }).unwrap();
     assert_eq!(
         kinds(&events),
-        named(&[("run_finished", "t"), ("run_finished", "c"), ("run_announced", "c")])
+        named(&[("run_finished", "c"), ("run_announced", "c"), ("run_finished", "t")])
     );
-    assert_eq!(told(&events[1..]), (session("chat"), true));
-    let Event::RunFinished { outcome, .. } = &events[0] else { panic!("{events:?}") };
+    assert_eq!(told(&events), (session("chat"), true));
+    let Event::RunFinished { outcome, .. } = &events[2] else { panic!("{events:?}") };
     assert_eq!((outcome.status, outcome.tail.as_str()), (RunStatus::Interrupted, "so far"));
 
     // Without a conversation it is the owner's inbox, and no message.
@@ -317,21 +321,24 @@ fn who_may_say_what_to_whom() {
     of_a_run.kind = SessionKind::Subagent;
     let mut of_nobody = message("x", "main", Caller::Owner);
     of_nobody.agent = AgentId::new("nobody").unwrap();
-    let mut late = message("x", "main", Caller::Owner);
-    late.shutting_down = true;
     let mut by_provider = message("x", "other", device());
     by_provider.model = Some("p/m".to_owned());
     for (request, code) in [
         (message("x", "other", within), Some("TURN_BY_RUN")),
         (of_a_run, Some("NO_CONVERSATION")),
         (of_nobody, Some("AGENT_NOT_ALLOWED")),
-        (late, Some("SHUTTING_DOWN")),
         (message("x", "other", device()), Some("MODEL_OF_THE_OWNER")),
         (by_provider, None),
     ] {
-        let decided = decide(&world.state, &world.policy, &Command::Turn(Box::new(request)), 1);
+        let before = world.state.clone();
+        let decided = world.play(&Command::Turn(Box::new(request)));
         assert_eq!(decided.err().map(|refusal| refusal.code()), code);
+        world.state = before;
     }
+    world.policy.closing = true;
+    let late = world.say("x", "other").unwrap_err();
+    assert_eq!(late, SpawnRefusal::ShuttingDown);
+    world.policy.closing = false;
     // What a device starts never reaches the owner's model either, however it is asked for.
     let mut asked = child("x", device());
     asked.asked = Some((session("main"), Asked { key: "k".to_owned(), turn: false }));

@@ -1,21 +1,19 @@
 //! Conversations in the tables: what sessions have besides their run, and their transcripts.
 //!
 //! A message that a run's life implies (its task, its answer, its announce) is a row that points
-//! at the run and holds no text of its own; the text stands once, in the journal or the outcome.
-//! Only what no run says carries its text.
+//! at the run and holds no text of its own; the text stands once, in the journal. Only what no run
+//! says carries its text. A session that a run was opened with has no rows at all while nothing
+//! else is said in it: what its run was told and how it ended is what was said. As soon as
+//! something else is, both get their rows.
 
-use hatchery_protocol::{RunId, SessionId, Task};
-use hatchery_spawn::{AddedMessage, Event, Outcome, Run, SessionSettings};
+use hatchery_protocol::{RunId, SessionId};
+use hatchery_spawn::{AddedMessage, Event, SessionSettings};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::project::json;
+use crate::retention;
 use crate::schema::Circumstances;
-
-/// How many characters of a message a list of sessions shows.
-pub(crate) const PREVIEW_CHARACTERS: usize = 160;
-
-/// How many characters of the first message name a session that has no label.
-pub(crate) const TITLE_CHARACTERS: usize = 80;
+use crate::words::{PREVIEW_CHARACTERS, one_line};
 
 const TABLES: &str = "
 ALTER TABLE sessions ADD COLUMN updated_at_ms INTEGER NOT NULL DEFAULT 0;
@@ -54,8 +52,8 @@ INSERT INTO messages (session, epoch, seq, id, kind, at_ms, run)
     SELECT s.id, 0, 2, r.id || ':assistant', 'answer',
         COALESCE(json_extract(r.outcome, '$.endedAtMs'), s.created_at_ms), r.id
     FROM sessions s JOIN runs r ON r.id = s.run WHERE r.outcome IS NOT NULL;
-UPDATE sessions SET updated_at_ms = created_at_ms;
-UPDATE sessions SET updated_at_ms = MAX(m.at_ms) FROM messages m WHERE m.session = sessions.id;
+UPDATE sessions SET updated_at_ms = COALESCE(
+    (SELECT max(m.at_ms) FROM messages m WHERE m.session = sessions.id), created_at_ms);
 ";
 
 /// The third version of the tables.
@@ -64,11 +62,17 @@ pub(crate) fn tables(transaction: &Transaction<'_>, _: &Circumstances<'_>) -> ru
     transaction.execute_batch(BACKFILL)
 }
 
-/// Folds an event into sessions and transcripts.
+/// A message that gets a row.
+pub(crate) struct Message<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) kind: &'static str,
+    pub(crate) run: Option<&'a RunId>,
+    pub(crate) body: Option<&'a str>,
+}
+
+/// Folds what happens to sessions, beside runs, into the tables.
 pub(crate) fn project(connection: &Connection, at_ms: i64, event: &Event) -> rusqlite::Result<()> {
     match event {
-        Event::RunAccepted { run } => accepted(connection, at_ms, run),
-        Event::RunFinished { run, outcome } => finished(connection, at_ms, run, outcome),
         Event::SessionOpened { session, key, session_kind, agent, parent, settings } => connection
             .prepare_cached(
                 "INSERT OR IGNORE INTO sessions
@@ -87,83 +91,99 @@ pub(crate) fn project(connection: &Connection, at_ms: i64, event: &Event) -> rus
             ])
             .map(drop),
         Event::SessionPatched { session, settings } => patch(connection, at_ms, session, settings),
-        Event::SessionReset { session } => connection
-            .prepare_cached(
-                "UPDATE sessions SET epoch = epoch + 1, updated_at_ms = ?2, run = NULL,
-                 title = NULL, preview = NULL WHERE id = ?1",
-            )?
-            .execute(params![session.as_str(), at_ms])
-            .map(drop),
-        Event::SessionDeleted { session, with_transcript, .. } => {
-            delete(connection, at_ms, session, *with_transcript)
+        Event::SessionReset { session } => {
+            write_out(connection, session)?;
+            connection
+                .prepare_cached(
+                    "UPDATE sessions SET epoch = epoch + 1, updated_at_ms = ?2, run = NULL,
+                     title = NULL, preview = NULL WHERE id = ?1",
+                )?
+                .execute(params![session.as_str(), at_ms])
+                .map(drop)
         }
+        Event::SessionDeleted { session, with_transcript, .. } => {
+            retention::delete(connection, at_ms, session, *with_transcript)
+        }
+        Event::SessionArchived { session } => retention::archive(connection, at_ms, session),
+        Event::SessionReopened { session } => retention::reopen(connection, at_ms, session),
         Event::MessageAdded { session, message } => added(connection, at_ms, session, message),
-        Event::RunStarting { .. }
+        Event::RunAccepted { .. }
+        | Event::RunStarting { .. }
         | Event::RunRunning { .. }
         | Event::RunStopping { .. }
+        | Event::RunResumable { .. }
+        | Event::RunWaiting { .. }
+        | Event::RunResumed { .. }
+        | Event::RunRestarting { .. }
+        | Event::BudgetReserved { .. }
+        | Event::BudgetSettled { .. }
+        | Event::AnnounceMoved { .. }
+        | Event::NoticeDue { .. }
+        | Event::NoticeDelivered { .. }
+        | Event::NoticeBlocked { .. }
+        | Event::NoticeDismissed { .. }
+        | Event::RunFinished { .. }
         | Event::RunAnnounced { .. }
         | Event::Refused { .. } => Ok(()),
     }
 }
 
-fn accepted(connection: &Connection, at_ms: i64, run: &Run) -> rusqlite::Result<()> {
-    let id = format!("{}:user", run.id);
-    append(connection, &run.session, &id, "task", at_ms, Some(&run.id), None)?;
-    let said = task_text(&run.task);
-    touch(connection, at_ms, &run.session, &said)?;
-    connection
-        .prepare_cached("UPDATE sessions SET title = COALESCE(title, ?2), run = ?3 WHERE id = ?1")?
-        .execute(params![
-            run.session.as_str(),
-            one_line(&said, TITLE_CHARACTERS),
-            run.id.as_str()
-        ])?;
-    let (Some(asked), Some(conversation)) = (&run.asked, &run.conversation) else { return Ok(()) };
-    claim(connection, &asked.key, conversation, Some(&run.id))
-}
-
-fn finished(
+/// Adds a message to what was said in a session since it last began anew.
+pub(crate) fn append(
     connection: &Connection,
     at_ms: i64,
-    run: &RunId,
-    outcome: &Outcome,
+    session: &SessionId,
+    message: &Message<'_>,
 ) -> rusqlite::Result<()> {
-    // The answer stands where the question stands, also when the session began anew since.
+    write_out(connection, session)?;
+    let Message { id, kind, run, body } = *message;
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO messages (session, epoch, seq, id, kind, at_ms, run, body)
+             SELECT s.id, s.epoch,
+                 COALESCE((SELECT m.seq FROM messages m
+                           WHERE m.session = s.id AND m.epoch = s.epoch
+                           ORDER BY m.seq DESC LIMIT 1), 0) + 1,
+                 ?2, ?3, ?4, ?5, ?6
+             FROM sessions s WHERE s.id = ?1",
+        )?
+        .execute(params![session.as_str(), id, kind, at_ms, run.map(RunId::as_str), body])
+        .map(drop)
+}
+
+/// The answer stands where the question stands, also when the session began anew since.
+pub(crate) fn answered(connection: &Connection, at_ms: i64, run: &RunId) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT OR IGNORE INTO messages (session, epoch, seq, id, kind, at_ms, run)
              SELECT u.session, u.epoch,
-                 (SELECT MAX(m.seq) + 1 FROM messages m
-                  WHERE m.session = u.session AND m.epoch = u.epoch),
+                 (SELECT m.seq + 1 FROM messages m
+                  WHERE m.session = u.session AND m.epoch = u.epoch ORDER BY m.seq DESC LIMIT 1),
                  ?1 || ':assistant', 'answer', ?2, ?1
              FROM messages u WHERE u.id = ?1 || ':user'",
         )?
-        .execute(params![run.as_str(), at_ms])?;
-    let session: Option<String> = connection
-        .prepare_cached("SELECT session FROM messages WHERE id = ?1 || ':user'")?
-        .query_row([run.as_str()], |row| row.get(0))
-        .optional()?;
-    let Some(session) = session else { return Ok(()) };
-    let said = if outcome.tail.trim().is_empty() {
-        outcome.error.as_deref().unwrap_or_default()
-    } else {
-        &outcome.tail
-    };
-    touch(connection, at_ms, &SessionId::new(session), said)
+        .execute(params![run.as_str(), at_ms])
+        .map(drop)
 }
 
-/// A result that was told in a conversation. Called once for each run.
-pub(crate) fn announced(
-    connection: &Connection,
-    at_ms: i64,
-    run: &RunId,
-    to: &SessionId,
-) -> rusqlite::Result<()> {
-    let id = format!("{run}:announce");
-    append(connection, to, &id, "announce", at_ms, Some(run), None)?;
+/// Gives a session its rows where its run's task and answer are not in any yet.
+fn write_out(connection: &Connection, session: &SessionId) -> rusqlite::Result<()> {
+    let written: Option<Option<i64>> = connection
+        .prepare_cached(
+            "UPDATE sessions SET has_rows = 1 WHERE id = ?1 AND has_rows = 0 RETURNING opened_for",
+        )?
+        .query_row([session.as_str()], |row| row.get(0))
+        .optional()?;
+    let Some(opened_for) = written.flatten() else { return Ok(()) };
     connection
-        .prepare_cached("UPDATE sessions SET updated_at_ms = ?2 WHERE id = ?1")?
-        .execute(params![to.as_str(), at_ms])
+        .prepare_cached(
+            "INSERT OR IGNORE INTO messages (session, epoch, seq, id, kind, at_ms, run)
+             SELECT ?1, 0, 1, r.id || ':user', 'task', j.at_ms, r.id
+                 FROM runs r JOIN journal j ON j.seq = r.accepted WHERE r.accepted = ?2
+             UNION ALL SELECT ?1, 0, 2, r.id || ':assistant', 'answer', j.at_ms, r.id
+                 FROM runs r JOIN journal j ON j.seq = r.ended WHERE r.accepted = ?2",
+        )?
+        .execute(params![session.as_str(), opened_for])
         .map(drop)
 }
 
@@ -174,8 +194,11 @@ fn added(
     message: &AddedMessage,
 ) -> rusqlite::Result<()> {
     let body = json(message)?;
-    append(connection, session, &message.id, "added", at_ms, None, Some(&body))?;
-    touch(connection, at_ms, session, &message.text)?;
+    let row = Message { id: &message.id, kind: "added", run: None, body: Some(&body) };
+    append(connection, at_ms, session, &row)?;
+    connection
+        .prepare_cached("UPDATE sessions SET updated_at_ms = ?2, preview = ?3 WHERE id = ?1")?
+        .execute(params![session.as_str(), at_ms, one_line(&message.text, PREVIEW_CHARACTERS)])?;
     match &message.key {
         Some(key) => claim(connection, key, session, None),
         None => Ok(()),
@@ -183,7 +206,7 @@ fn added(
 }
 
 /// The first use of a key stands.
-fn claim(
+pub(crate) fn claim(
     connection: &Connection,
     key: &str,
     session: &SessionId,
@@ -194,41 +217,6 @@ fn claim(
             "INSERT OR IGNORE INTO message_keys (key, session, run) VALUES (?1, ?2, ?3)",
         )?
         .execute(params![key, session.as_str(), run.map(RunId::as_str)])
-        .map(drop)
-}
-
-fn append(
-    connection: &Connection,
-    session: &SessionId,
-    id: &str,
-    kind: &str,
-    at_ms: i64,
-    run: Option<&RunId>,
-    body: Option<&str>,
-) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT OR IGNORE INTO messages (session, epoch, seq, id, kind, at_ms, run, body)
-             SELECT s.id, s.epoch,
-                 COALESCE((SELECT MAX(m.seq) FROM messages m
-                           WHERE m.session = s.id AND m.epoch = s.epoch), 0) + 1,
-                 ?2, ?3, ?4, ?5, ?6
-             FROM sessions s WHERE s.id = ?1",
-        )?
-        .execute(params![session.as_str(), id, kind, at_ms, run.map(RunId::as_str), body])
-        .map(drop)
-}
-
-/// The session was used just now, and this was said last.
-fn touch(
-    connection: &Connection,
-    at_ms: i64,
-    session: &SessionId,
-    said: &str,
-) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("UPDATE sessions SET updated_at_ms = ?2, preview = ?3 WHERE id = ?1")?
-        .execute(params![session.as_str(), at_ms, one_line(said, PREVIEW_CHARACTERS)])
         .map(drop)
 }
 
@@ -261,66 +249,4 @@ fn patch(
 
 fn label(settings: &SessionSettings) -> Option<&str> {
     settings.get("label").and_then(serde_json::Value::as_str)
-}
-
-fn delete(
-    connection: &Connection,
-    at_ms: i64,
-    session: &SessionId,
-    with_transcript: bool,
-) -> rusqlite::Result<()> {
-    let freed = format!("deleted:{session}:{at_ms}");
-    connection
-        .prepare_cached("UPDATE sessions SET deleted_at_ms = ?2, key = ?3 WHERE id = ?1")?
-        .execute(params![session.as_str(), at_ms, freed])?;
-    if with_transcript {
-        connection
-            .prepare_cached(
-                "DELETE FROM output WHERE run IN (SELECT run FROM messages WHERE session = ?1)",
-            )?
-            .execute([session.as_str()])?;
-        connection
-            .prepare_cached("DELETE FROM messages WHERE session = ?1")?
-            .execute([session.as_str()])?;
-    }
-    Ok(())
-}
-
-/// A task as a person would have typed it.
-pub(crate) fn task_text(task: &Task) -> String {
-    match task {
-        Task::Text(text) => text.clone(),
-        Task::Argv(words) => words.join(" "),
-    }
-}
-
-/// The beginning of a text, on one line.
-fn one_line(text: &str, characters: usize) -> String {
-    let words = text.split_whitespace();
-    let mut line = String::new();
-    for word in words {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-        if line.chars().count() > characters {
-            let cut: String = line.chars().take(characters.saturating_sub(1)).collect();
-            return cut + "…";
-        }
-    }
-    line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::one_line;
-
-    #[test]
-    fn a_preview_is_one_line_within_its_limit() {
-        assert_eq!(one_line("  a\n b\t c ", 10), "a b c");
-        assert_eq!(one_line("", 10), "");
-        assert_eq!(one_line("0123456789", 10), "0123456789");
-        assert_eq!(one_line("01234567890", 10), "012345678…");
-        assert_eq!(one_line(&"ä ".repeat(100), 9).chars().count(), 9);
-    }
 }

@@ -27,7 +27,7 @@ impl Store {
             "WITH RECURSIVE tree (id) AS (
                  SELECT ?1 UNION SELECT c.id FROM sessions c JOIN tree t ON c.parent = t.id)
              SELECT s.agent, s.kind, r.status, count(*)
-             FROM sessions s LEFT JOIN runs r ON r.id = s.run
+             FROM sessions s LEFT JOIN runs r ON r.accepted = s.run
              WHERE (?1 IS NULL OR s.id IN tree) AND s.deleted_at_ms IS NULL GROUP BY 1, 2, 3",
         )?;
         let mut rows = statement.query([below.map(SessionId::as_str)])?;

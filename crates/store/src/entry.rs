@@ -13,6 +13,9 @@ pub enum Entry {
     Event(Event),
     /// An entry of the journal that is evidence and nothing else: no state follows from it.
     Audit(AuditEvent),
+    /// The state as it is after the entries before this one, in whatever form the caller reads it
+    /// again. It is no journal entry either: it only spares the next start from reading them.
+    Snapshot(String),
     /// A piece of a run's output. It is no journal entry: it decides nothing.
     Output {
         /// The run that said it.

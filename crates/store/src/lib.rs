@@ -3,20 +3,32 @@
 //! One thread writes. It takes whatever is waiting, commits it as one transaction with a full
 //! sync, and only then runs what follows from it, in the order of the commit: nobody ever sees
 //! or acts on something that a crash could take back. Reading goes over a connection of its own
-//! and never waits for the writer. This is the only crate that knows SQL, and it decides nothing.
+//! and never waits for the writer. A start costs what happened since the last snapshot. This is the only crate that knows SQL, and it decides nothing.
 
 mod audit;
 mod conversations;
 mod counts;
+mod damage;
 mod devices;
 mod entry;
+mod export;
+mod kept;
 mod list;
+mod lives;
 mod open;
+mod progress;
 mod project;
 mod read;
+mod replay;
+mod results;
+mod retention;
+mod room;
 mod schema;
+mod snapshots;
+mod tables;
 mod transcript;
 mod views;
+mod words;
 mod writer;
 
 pub use audit::{
@@ -25,8 +37,11 @@ pub use audit::{
 pub use counts::SessionCounts;
 pub use devices::{DeviceChange, DeviceCondition, DeviceStore, KeptDevices, NoRandomness};
 pub use entry::{Afterwards, Entry};
+pub use export::ExportItem;
 pub use list::{ListedSession, SessionPage, SessionQuery};
 pub use open::{OpenError, Store};
+pub use replay::{LastWords, Replay};
+pub use results::RunResult;
 pub use transcript::{KeyUse, Page, Said, StoredMessage, Transcript};
 pub use views::{
     HistoryItem, InterruptedRun, Lookup, ReadError, RunView, SessionFilter, SessionView,

@@ -29,8 +29,10 @@ pub struct SessionQuery {
     pub spawned_by: Option<String>,
     /// Only sessions in which something happened since, in milliseconds since 1970.
     pub active_since_ms: Option<u64>,
-    /// Only sessions that are archived, or only those that are not.
+    /// Only sessions that are archived, by whoever, or only those that are not.
     pub archived: Option<bool>,
+    /// Archived ones too, where `archived` does not say which; one that is named is found anyway.
+    pub include_archived: bool,
     /// Only sessions whose id, key or label holds this text, in whatever case.
     pub search: Option<String>,
 }
@@ -42,7 +44,8 @@ pub struct ListedSession {
     pub session: SessionView,
     /// The key of the session it was started from.
     pub parent_key: Option<SessionKey>,
-    /// The keys of sessions started from it, the newest first and not all where there are many.
+    /// The keys of sessions started from it that are not archived, the newest first and not all
+    /// where there are many.
     pub children: Vec<SessionKey>,
 }
 
@@ -68,9 +71,16 @@ impl Conditions {
         let mut made = Self::default();
         made.conditions.push("s.deleted_at_ms IS NULL");
         match query.archived {
-            None => {}
-            Some(true) => made.conditions.push("instr(s.settings, '\"archived\":true') > 0"),
-            Some(false) => made.conditions.push("instr(s.settings, '\"archived\":true') = 0"),
+            // Who names a session means it, archived or not.
+            None if query.include_archived || query.named.is_some() => {}
+            None => made.conditions.push("s.archived_at_ms IS NULL"),
+            Some(true) => made.conditions.push(
+                "(s.archived_at_ms IS NOT NULL OR instr(s.settings, '\"archived\":true') > 0)",
+            ),
+            Some(false) => {
+                made.conditions.push("s.archived_at_ms IS NULL");
+                made.conditions.push("instr(s.settings, '\"archived\":true') = 0");
+            }
         }
         if let Some(root) = &query.below {
             made.with = "WITH RECURSIVE tree (id) AS (
@@ -93,7 +103,7 @@ impl Conditions {
         }
         if let Some(since) = query.active_since_ms {
             made.conditions
-                .push("(s.updated_at_ms >= ? OR (s.run IS NOT NULL AND r.outcome IS NULL))");
+                .push("(s.updated_at_ms >= ? OR (s.run IS NOT NULL AND r.ended IS NULL))");
             made.values.push(since.cast_signed().into());
         }
         if let Some(text) = &query.search {
@@ -125,14 +135,19 @@ impl Store {
         let connection = self.connection()?;
         let conditions = Conditions::of(query);
         let total = count(&connection, query, &conditions)?;
+        // First which, then what there is of them: what is sorted is small.
+        let order = "ORDER BY s.updated_at_ms DESC, s.number DESC";
         let sql = format!(
             "{}SELECT {SESSION_COLUMNS},
                  (SELECT p.key FROM sessions p WHERE p.id = s.parent) AS parent_key,
                  (SELECT group_concat(c.key, ' ') FROM (
                      SELECT key FROM sessions WHERE parent = s.id AND deleted_at_ms IS NULL
-                     ORDER BY rowid DESC LIMIT {NAMED_CHILDREN}) c) AS children
-             {SESSION_JOINS} {} ORDER BY s.updated_at_ms DESC, s.rowid DESC LIMIT ? OFFSET ?",
+                         AND archived_at_ms IS NULL ORDER BY number DESC
+                     LIMIT {NAMED_CHILDREN}) c) AS children
+             {SESSION_JOINS} WHERE s.number IN (
+                 SELECT s.number {} {} {order} LIMIT ? OFFSET ?) {order}",
             conditions.with,
+            joins(query),
             conditions.wherever()
         );
         let mut values = conditions.values;
@@ -163,14 +178,21 @@ impl Store {
     }
 }
 
+/// What the conditions of a query look at. Only one looks beyond the table of sessions.
+fn joins(query: &SessionQuery) -> &'static str {
+    match query.active_since_ms {
+        Some(_) => "FROM sessions s LEFT JOIN runs r ON r.accepted = s.run",
+        None => "FROM sessions s",
+    }
+}
+
 fn count(
     connection: &Connection,
     query: &SessionQuery,
     conditions: &Conditions,
 ) -> Result<u64, ReadError> {
-    // Only one condition looks beyond the table of sessions.
-    let joins = if query.active_since_ms.is_some() { SESSION_JOINS } else { "FROM sessions s" };
-    let sql = format!("{}SELECT count(*) {joins} {}", conditions.with, conditions.wherever());
+    let (with, joins) = (conditions.with, joins(query));
+    let sql = format!("{with}SELECT count(*) {joins} {}", conditions.wherever());
     let mut statement = connection.prepare_cached(&sql)?;
     let count: i64 =
         statement.query_row(params_from_iter(conditions.values.iter()), |row| row.get(0))?;

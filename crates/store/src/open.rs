@@ -4,25 +4,31 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use hatchery_failpoints::{Point, reach};
 use rusqlite::{Connection, OpenFlags};
 
-use crate::audit::{self, Key};
+use crate::audit::{self, Chain, Key};
+use crate::progress::Progress;
 use crate::schema::Circumstances;
 use crate::writer::{self, Job};
-use crate::{Afterwards, CommitError, Entry, schema};
+use crate::{Afterwards, CommitError, Entry, damage, schema};
+
+/// How many statements a connection keeps prepared: more than there are.
+const CACHED_STATEMENTS: usize = 128;
 
 /// The journal and its projections. Closing it (by dropping) waits for what was appended.
 pub struct Store {
     jobs: Option<Sender<Job>>,
     writer: Option<JoinHandle<()>>,
     pub(crate) reader: Mutex<Connection>,
-    /// Counts the commits that changed what can be read, so that what was read can be kept.
-    generation: Arc<AtomicU64>,
+    pub(crate) progress: Arc<Progress>,
+    /// The key of the chain, for what is read back; its head stays where it was at the start.
+    pub(crate) chain: Chain,
+    pub(crate) path: PathBuf,
 }
 
 /// Why the store could not be opened.
@@ -50,8 +56,42 @@ pub enum OpenError {
         /// The version this program writes.
         known: i64,
     },
-    /// SQLite refused.
-    #[error("cannot open {path}: {source}; if it is damaged, move it away and start again")]
+    /// The file or the disk it is on can be read and not written.
+    #[error(
+        "{path} can be read and not written; make it and its directory writable, or name another directory with HATCHERY_STATE_DIR"
+    )]
+    ReadOnly {
+        /// The path.
+        path: PathBuf,
+    },
+    /// There is no room.
+    #[error("there is no room on the disk that {path} is on; make room, then start again")]
+    Full {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file is not as it was written.
+    #[error(
+        "{path} is damaged ({found}); nothing in it was changed. Put a copy of it back, or save what can be read with `sqlite3 {path} .recover`, or move it away together with its -wal file to begin without a history"
+    )]
+    Damaged {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        found: String,
+    },
+    /// The disk did not do what it was told.
+    #[error(
+        "{path} cannot be used: {source}; look at what the system says of that disk (dmesg), and at what stands beside the file"
+    )]
+    Disk {
+        /// The path.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// SQLite refused for another reason.
+    #[error("cannot open {path}: {source}; if another program has it open, end that one")]
     Database {
         /// The path.
         path: PathBuf,
@@ -70,38 +110,50 @@ impl Store {
         let path = directory.join("hatchery.db");
         let files = |source| OpenError::Files { path: path.clone(), source };
         make_private(directory, &path).map_err(files)?;
-        let database = |source| OpenError::Database { path: path.clone(), source };
+        let database = |source| OpenError::of(&path, source);
+        let not_closed = damage::was_not_closed(&path);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&path, flags).map_err(database)?;
+        let pages: i64 = connection
+            .pragma_query_value(None, "page_count", |row| row.get(0))
+            .map_err(database)?;
+        if pages == 0 {
+            connection.execute_batch(schema::NEW_DATABASE).map_err(database)?;
+        }
         connection.execute_batch(schema::WRITER_SETTINGS).map_err(database)?;
         let found: i64 = connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .map_err(database)?;
+        reach(Point::StoreFound);
         if found > schema::VERSION {
             return Err(OpenError::Newer { path, found, known: schema::VERSION });
+        }
+        connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+        if connection.is_readonly("main").map_err(database)? {
+            return Err(OpenError::ReadOnly { path });
+        }
+        if found > 0 {
+            damage::look(&connection, &path, not_closed)?;
         }
         let key = Key::open(directory).map_err(files)?;
         let now_ms = now_ms.cast_signed();
         let circumstances = Circumstances { now_ms, key: &key };
         schema::migrate(&mut connection, found, &circumstances).map_err(database)?;
         let chain = audit::open(&mut connection, &key, now_ms).map_err(database)?;
+        reach(Point::StoreOpened);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(&path, flags).map_err(database)?;
+        reader.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         let (jobs, waiting) = mpsc::channel();
-        let generation = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&generation);
+        let progress = found_progress(&connection, &chain).map_err(database)?;
+        let progress = Arc::new(progress);
+        let (written, counted) = (chain.clone(), Arc::clone(&progress));
         let writer = thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || writer::run(connection, chain, &waiting, &counted))
+            .spawn(move || writer::run(connection, written, &waiting, &counted))
             .map_err(files)?;
-        Ok(Self { jobs: Some(jobs), writer: Some(writer), reader: Mutex::new(reader), generation })
-    }
-
-    /// Counts the commits that changed what can be read. What was read while this stood at a
-    /// number is still right while it stands there; the output of runs does not count.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        let (jobs, writer) = (Some(jobs), Some(writer));
+        Ok(Self { jobs, writer, reader: Mutex::new(reader), progress, chain, path })
     }
 
     /// Gives entries to the writer and returns at once. They are committed together; `afterwards`
@@ -128,6 +180,24 @@ impl Drop for Store {
             // The writer has panicked; its panic message is on stderr already.
         }
     }
+}
+
+/// How far the last life had come. Looks at two rows, however long the journal is.
+fn found_progress(connection: &Connection, chain: &Chain) -> rusqlite::Result<Progress> {
+    let snapshot: i64 =
+        connection
+            .query_row("SELECT COALESCE(max(seq), 0) FROM snapshots", [], |row| row.get(0))?;
+    let newest_at_ms: i64 = connection.query_row(
+        "SELECT COALESCE(max(newest_at_ms), 0) FROM journal_head",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(Progress {
+        head: chain.head.seq.into(),
+        snapshot: snapshot.cast_unsigned().into(),
+        newest_at_ms: newest_at_ms.cast_unsigned().into(),
+        ..Progress::default()
+    })
 }
 
 /// SQLite gives the files it makes beside the database the database's own mode.

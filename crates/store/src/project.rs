@@ -1,12 +1,12 @@
 //! Folding entries into the tables.
 
-use hatchery_protocol::{OutputStream, RunStatus};
-use hatchery_spawn::{Event, Run};
+use hatchery_protocol::OutputStream;
+use hatchery_spawn::Event;
 use rusqlite::{Connection, params};
 use serde_json::to_string;
 
 use crate::audit::{self, Chain};
-use crate::{Entry, conversations};
+use crate::{Entry, conversations, lives, snapshots};
 
 /// Writes one entry and what follows from it in the projections.
 pub(crate) fn project(
@@ -19,12 +19,12 @@ pub(crate) fn project(
         Entry::Event(event) => {
             let run = event.run().map(|run| run.as_str());
             audit::append(connection, chain, at_ms, event.kind(), run, &json(event)?)?;
-            project_event(connection, at_ms, event)?;
-            conversations::project(connection, at_ms, event)
+            project_event(connection, at_ms, event)
         }
         Entry::Audit(event) => {
             audit::append(connection, chain, at_ms, event.kind(), None, &json(event)?)
         }
+        Entry::Snapshot(body) => snapshots::write(connection, chain, at_ms, body),
         Entry::Output { run, seq, stream, bytes } => connection
             .prepare_cached(
                 "INSERT INTO output (run, seq, at_ms, stream, bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -41,77 +41,37 @@ pub(crate) fn project(
 }
 
 fn project_event(connection: &Connection, at_ms: i64, event: &Event) -> rusqlite::Result<()> {
-    let set_status = |run: &str, status: RunStatus| {
-        connection
-            .prepare_cached("UPDATE runs SET status = ?2 WHERE id = ?1")?
-            .execute(params![run, status.as_str()])
-            .map(drop)
-    };
     match event {
-        Event::RunAccepted { run } => accept(connection, run),
-        Event::RunStarting { run } => set_status(run.as_str(), RunStatus::Starting),
-        Event::RunRunning { run, process } => {
-            set_status(run.as_str(), RunStatus::Running)?;
-            let process = process.as_ref().map(json).transpose()?;
-            connection
-                .prepare_cached("UPDATE runs SET process = ?2 WHERE id = ?1")?
-                .execute(params![run.as_str(), process])
-                .map(drop)
+        Event::RunAccepted { run } => lives::accepted(connection, at_ms, run),
+        Event::RunStarting { run } => lives::starting(connection, run),
+        Event::RunRunning { run, process } => lives::running(connection, run, process.as_ref()),
+        Event::RunWaiting { run, .. } => lives::waiting(connection, run),
+        Event::RunResumed { run, .. } => lives::resumed(connection, run),
+        Event::RunRestarting { run } => lives::restarting(connection, run),
+        Event::RunFinished { run, outcome } => lives::finished(connection, at_ms, run, outcome),
+        Event::RunAnnounced { run, to, in_conversation, .. } => {
+            lives::announced(connection, at_ms, run, to, *in_conversation)
         }
-        Event::RunFinished { run, outcome } => {
-            set_status(run.as_str(), outcome.status)?;
-            connection
-                .prepare_cached("UPDATE runs SET outcome = ?2 WHERE id = ?1")?
-                .execute(params![run.as_str(), json(outcome)?])
-                .map(drop)
-        }
-        // A result stands in one inbox, however often it is told.
-        Event::RunAnnounced { run, to, in_conversation } => {
-            let announced = connection
-                .prepare_cached(
-                    "INSERT OR IGNORE INTO inbox (run, session, at_ms) VALUES (?1, ?2, ?3)",
-                )?
-                .execute(params![run.as_str(), to.as_str(), at_ms])?;
-            if announced == 1 && *in_conversation {
-                conversations::announced(connection, at_ms, run, to)?;
-            }
-            Ok(())
+        Event::AnnounceMoved { run, to, in_conversation } => {
+            lives::moved(connection, at_ms, run, to, *in_conversation)
         }
         Event::RunStopping { .. }
-        | Event::Refused { .. }
-        | Event::SessionOpened { .. }
+        | Event::RunResumable { .. }
+        | Event::BudgetReserved { .. }
+        | Event::BudgetSettled { .. }
+        | Event::NoticeDue { .. }
+        | Event::NoticeDelivered { .. }
+        | Event::NoticeBlocked { .. }
+        | Event::NoticeDismissed { .. }
+        | Event::Refused { .. } => Ok(()),
+        Event::SessionOpened { .. }
         | Event::SessionPatched { .. }
         | Event::SessionReset { .. }
         | Event::SessionDeleted { .. }
-        | Event::MessageAdded { .. } => Ok(()),
+        | Event::SessionArchived { .. }
+        | Event::SessionReopened { .. }
+        | Event::MessageAdded { .. } => conversations::project(connection, at_ms, event),
     }
-}
-
-/// Enters a run, and its session where it was opened for it; a turn's is there already.
-fn accept(connection: &Connection, run: &Run) -> rusqlite::Result<()> {
-    let accepted = connection.last_insert_rowid();
-    connection
-        .prepare_cached("INSERT INTO runs (id, accepted, status) VALUES (?1, ?2, ?3)")?
-        .execute(params![run.id.as_str(), accepted, RunStatus::Accepted.as_str()])?;
-    if run.is_turn() {
-        return Ok(());
-    }
-    connection
-        .prepare_cached(
-            "INSERT INTO sessions (id, key, kind, agent, parent, label, created_at_ms, run)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        )?
-        .execute(params![
-            run.session.as_str(),
-            run.session_key.as_str(),
-            run.kind.as_str(),
-            run.agent.as_str(),
-            run.requester.as_str(),
-            run.label,
-            run.accepted_at_ms.cast_signed(),
-            run.id.as_str()
-        ])
-        .map(drop)
 }
 
 fn stream_name(stream: OutputStream) -> &'static str {

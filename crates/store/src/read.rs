@@ -3,27 +3,26 @@
 use std::sync::MutexGuard;
 
 use hatchery_protocol::{AgentId, OutputStream, RunStatus, SessionId, SessionKey, SessionKind};
-use hatchery_spawn::{Event, Run};
+use hatchery_spawn::{Event, Outcome, Run};
 use rusqlite::{Connection, Row, params};
 use serde_json::from_str;
 
+use crate::replay::TAIL_BYTES;
 use crate::{
     HistoryItem, InterruptedRun, Lookup, ReadError, RunView, SessionFilter, SessionView, Store,
     StoredOutput,
 };
 
-/// How many bytes of a run's last words are given, in bytes.
-const TAIL_BYTES: usize = 64 * 1024;
-
 /// How many candidates an ambiguous prefix names.
 const NAMED_CANDIDATES: u32 = 5;
 
 pub(crate) const SESSION_COLUMNS: &str = "s.id, s.key, s.kind, s.agent, s.parent, s.label,
-     s.created_at_ms, r.status, r.outcome, j.body, s.updated_at_ms, s.epoch, s.settings, s.title,
-     s.preview, p.key";
+     s.created_at_ms, r.status, e.body, j.body, s.updated_at_ms, s.epoch, s.settings, s.title,
+     s.preview, p.key, s.archived_at_ms";
 
-pub(crate) const SESSION_JOINS: &str = "FROM sessions s LEFT JOIN runs r ON r.id = s.run
-     LEFT JOIN journal j ON j.seq = r.accepted LEFT JOIN sessions p ON p.id = s.parent";
+pub(crate) const SESSION_JOINS: &str = "FROM sessions s LEFT JOIN runs r ON r.accepted = s.run
+     LEFT JOIN journal j ON j.seq = r.accepted LEFT JOIN journal e ON e.seq = r.ended
+     LEFT JOIN sessions p ON p.id = s.parent";
 
 impl Store {
     pub(crate) fn connection(&self) -> Result<MutexGuard<'_, Connection>, ReadError> {
@@ -36,28 +35,30 @@ impl Store {
     /// [`ReadError`].
     pub fn sessions(&self, filter: &SessionFilter) -> Result<Vec<SessionView>, ReadError> {
         let connection = self.connection()?;
-        let order = "ORDER BY s.created_at_ms DESC, s.rowid DESC LIMIT ?1";
+        // The order in which they were opened, whatever the clock said then.
+        let order = "ORDER BY s.number DESC LIMIT ?1";
+        let shown = "s.deleted_at_ms IS NULL AND (?2 OR s.archived_at_ms IS NULL)";
         let (sql, below) = match &filter.below {
             None => (
                 format!(
                     "SELECT {SESSION_COLUMNS} {SESSION_JOINS}
-                     WHERE s.deleted_at_ms IS NULL {order}"
+                     WHERE {shown} {order}"
                 ),
                 None,
             ),
             Some(root) => (
                 format!(
                     "WITH RECURSIVE tree (id) AS (
-                         SELECT ?2 UNION SELECT c.id FROM sessions c JOIN tree t ON c.parent = t.id)
-                     SELECT {SESSION_COLUMNS} {SESSION_JOINS} WHERE s.id IN tree AND s.deleted_at_ms IS NULL {order}"
+                         SELECT ?3 UNION SELECT c.id FROM sessions c JOIN tree t ON c.parent = t.id)
+                     SELECT {SESSION_COLUMNS} {SESSION_JOINS} WHERE s.id IN tree AND {shown} {order}"
                 ),
                 Some(root.as_str()),
             ),
         };
         let mut statement = connection.prepare_cached(&sql)?;
         let mut rows = match below {
-            None => statement.query(params![filter.limit])?,
-            Some(root) => statement.query(params![filter.limit, root])?,
+            None => statement.query(params![filter.limit, filter.include_archived])?,
+            Some(root) => statement.query(params![filter.limit, filter.include_archived, root])?,
         };
         let mut sessions = Vec::new();
         while let Some(row) = rows.next()? {
@@ -121,22 +122,21 @@ impl Store {
             items.extend(run.outcome.clone().map(HistoryItem::Outcome));
         }
         let mut statement = connection.prepare_cached(
-            "SELECT s.id, r.outcome FROM inbox i JOIN runs r ON r.id = i.run
-             JOIN sessions s ON s.run = i.run WHERE i.session = ?1 ORDER BY i.rowid",
+            "SELECT s.id, e.body FROM sessions t
+             JOIN runs r ON r.announced_to = t.number JOIN sessions s ON s.number = r.session
+             JOIN journal e ON e.seq = r.ended WHERE t.id = ?1 ORDER BY r.announced",
         )?;
         let mut rows = statement.query([session.session_id.as_str()])?;
         while let Some(row) = rows.next()? {
-            let outcome: String = row.get(1)?;
-            items.push(HistoryItem::Announced {
-                from: SessionId::new(row.get(0)?),
-                outcome: from_str(&outcome)?,
-            });
+            let body: String = row.get(1)?;
+            let Some(outcome) = outcome_of(&body)? else { continue };
+            items.push(HistoryItem::Announced { from: SessionId::new(row.get(0)?), outcome });
         }
         Ok(items)
     }
 
-    /// The runs without an end: at the start of a gateway, those its last life left behind. The
-    /// cost follows from how many there are, not from how much ever happened.
+    /// The runs without an end: at the start of a gateway, those its last life left behind. Looks
+    /// at all runs; [`recover`](Self::recover) does not.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -144,7 +144,7 @@ impl Store {
         let connection = self.connection()?;
         let mut statement = connection.prepare(
             "SELECT j.body, r.process FROM runs r JOIN journal j ON j.seq = r.accepted
-             WHERE r.outcome IS NULL ORDER BY r.accepted",
+             WHERE r.ended IS NULL ORDER BY r.accepted",
         )?;
         let mut rows = statement.query([])?;
         let mut runs = Vec::new();
@@ -189,16 +189,29 @@ pub(crate) fn output(connection: &Connection, run: &str) -> Result<Vec<StoredOut
         let stream: String = row.get(1)?;
         Ok(StoredOutput {
             seq: row.get::<_, i64>(0)?.cast_unsigned(),
-            stream: if stream == "stderr" { OutputStream::Stderr } else { OutputStream::Stdout },
+            stream: stream_of(&stream),
             bytes: row.get(2)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// A stream by its name in the tables.
+pub(crate) fn stream_of(name: &str) -> OutputStream {
+    if name == "stderr" { OutputStream::Stderr } else { OutputStream::Stdout }
+}
+
 pub(crate) fn accepted_run(body: &str) -> Result<Option<Run>, ReadError> {
     Ok(match from_str(body)? {
         Event::RunAccepted { run } => Some(*run),
+        _ => None,
+    })
+}
+
+/// How a run ended, from the entry that says so.
+pub(crate) fn outcome_of(body: &str) -> Result<Option<Outcome>, ReadError> {
+    Ok(match from_str(body)? {
+        Event::RunFinished { outcome, .. } => Some(outcome),
         _ => None,
     })
 }
@@ -214,8 +227,8 @@ pub(crate) fn session_view(row: &Row<'_>) -> Result<SessionView, ReadError> {
         None => None,
         Some(run) => {
             let status: String = row.get(7)?;
-            let outcome: Option<String> = row.get(8)?;
-            Some(run_view(run, &status, outcome.as_deref())?)
+            let end: Option<String> = row.get(8)?;
+            Some(run_view(run, &status, end.as_deref())?)
         }
     };
     Ok(SessionView {
@@ -232,15 +245,13 @@ pub(crate) fn session_view(row: &Row<'_>) -> Result<SessionView, ReadError> {
         title: row.get(13)?,
         preview: row.get(14)?,
         spawned_by: row.get::<_, Option<String>>(15)?.map(SessionKey::new),
+        archived_at_ms: row.get::<_, Option<i64>>(16)?.map(i64::cast_unsigned),
         run,
     })
 }
 
-pub(crate) fn run_view(
-    run: Run,
-    status: &str,
-    outcome: Option<&str>,
-) -> Result<RunView, ReadError> {
+/// A run, with the entry that says how it ended.
+pub(crate) fn run_view(run: Run, status: &str, end: Option<&str>) -> Result<RunView, ReadError> {
     Ok(RunView {
         depth: run.depth(),
         name: run.name().to_owned(),
@@ -251,7 +262,7 @@ pub(crate) fn run_view(
         model: run.model,
         task: run.task,
         workspace: run.workspace.display().to_string(),
-        outcome: outcome.map(from_str).transpose()?,
+        outcome: end.map(outcome_of).transpose()?.flatten(),
     })
 }
 

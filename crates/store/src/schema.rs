@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, Transaction, params};
 
-use crate::conversations;
 use hatchery_protocol::{AgentId, SessionId, SessionKey, SessionKind};
 
 use crate::audit::{self, Key};
+use crate::{conversations, snapshots, tables};
 
 /// What a step may need beside the tables.
 pub(crate) struct Circumstances<'a> {
@@ -20,7 +20,13 @@ type Migration = fn(&Transaction<'_>, &Circumstances<'_>) -> rusqlite::Result<()
 
 /// The steps from an empty database to today's tables, in order. The version of a database is how
 /// many of them it has taken; a step that was ever released is never changed, only followed.
-const MIGRATIONS: &[Migration] = &[journal_and_projections, audit_chain, conversations::tables];
+const MIGRATIONS: &[Migration] = &[
+    journal_and_projections,
+    audit_chain,
+    conversations::tables,
+    snapshots::tables,
+    tables::tables,
+];
 
 /// The version of the tables this program writes.
 pub(crate) const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
@@ -74,13 +80,19 @@ CREATE TABLE inbox (
 CREATE INDEX inbox_by_session ON inbox (session);
 ";
 
-/// Settings of a connection that writes: a commit is on disk before it returns.
+/// Settings that only a database without a table can take: room that is no longer needed is given
+/// back bit by bit.
+pub(crate) const NEW_DATABASE: &str = "PRAGMA auto_vacuum = INCREMENTAL;";
+
+/// Settings of a connection that writes: a commit is on disk before it returns, and its pages are
+/// written once, at its end, also where they are more than the cache keeps otherwise.
 pub(crate) const WRITER_SETTINGS: &str = "
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA wal_autocheckpoint = 0;
 PRAGMA foreign_keys = ON;
 PRAGMA cache_size = -2048;
+PRAGMA cache_spill = OFF;
 ";
 
 /// Takes the steps that a database of version `found` lacks, each in a transaction of its own.

@@ -3,14 +3,18 @@
 use hatchery_protocol::{RunId, SessionId, SessionKey};
 use hatchery_spawn::{AddedMessage, Outcome, Run};
 use rusqlite::{OptionalExtension, Row, params};
+use serde::Serialize;
 use serde_json::from_str;
 
-use crate::conversations::task_text;
-use crate::read::{SESSION_COLUMNS, SESSION_JOINS, accepted_run, run_view, session_view};
+use crate::read::{
+    SESSION_COLUMNS, SESSION_JOINS, accepted_run, outcome_of, run_view, session_view,
+};
+use crate::words::task_text;
 use crate::{ReadError, RunView, SessionView, Store};
 
 /// A message of a transcript.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct StoredMessage {
     /// Its name, unique for ever.
     pub id: String,
@@ -23,7 +27,8 @@ pub struct StoredMessage {
 }
 
 /// What a message is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Said {
     /// What a run was asked to do.
     Task {
@@ -83,10 +88,24 @@ pub struct KeyUse {
     pub run: Option<RunView>,
 }
 
-const MESSAGE_COLUMNS: &str = "m.id, m.seq, m.at_ms, m.kind, m.body, r.outcome, j.body";
+pub(crate) const MESSAGE_COLUMNS: &str = "m.id, m.seq, m.at_ms, m.kind, m.body, e.body, j.body";
 
-const MESSAGE_JOINS: &str = "FROM messages m LEFT JOIN runs r ON r.id = m.run
-     LEFT JOIN journal j ON j.seq = r.accepted";
+pub(crate) const MESSAGE_JOINS: &str = "FROM messages m LEFT JOIN runs r ON r.id = m.run
+     LEFT JOIN journal j ON j.seq = r.accepted LEFT JOIN journal e ON e.seq = r.ended";
+
+/// The task and the answer of a run that has its session to itself, as the rows they would be.
+const WITHOUT_ROWS: &str = "(
+     SELECT s.id AS session, s.epoch, r.id || ':user' AS id, 1 AS seq, j.at_ms, 'task' AS kind,
+         NULL AS said, NULL AS end, j.body
+     FROM sessions s JOIN runs r ON r.accepted = s.opened_for JOIN journal j ON j.seq = r.accepted
+     WHERE s.has_rows = 0 AND s.id = ?1
+     UNION ALL
+     SELECT s.id, s.epoch, r.id || ':assistant', 2, e.at_ms, 'answer', NULL, e.body, j.body
+     FROM sessions s JOIN runs r ON r.accepted = s.opened_for JOIN journal j ON j.seq = r.accepted
+         JOIN journal e ON e.seq = r.ended
+     WHERE s.has_rows = 0 AND s.id = ?1) m";
+
+const COLUMNS_WITHOUT_ROWS: &str = "m.id, m.seq, m.at_ms, m.kind, m.said, m.end, m.body";
 
 impl Store {
     /// A part of what was said in a session since it last began anew.
@@ -96,12 +115,22 @@ impl Store {
     pub fn transcript(&self, session: &SessionView, page: Page) -> Result<Transcript, ReadError> {
         let connection = self.connection()?;
         let (id, epoch) = (session.session_id.as_str(), session.epoch);
+        let has_rows: bool = connection
+            .prepare_cached("SELECT has_rows FROM sessions WHERE id = ?1")?
+            .query_row([id], |row| row.get(0))
+            .optional()?
+            .unwrap_or(true);
+        let (columns, from) = match has_rows {
+            true => (MESSAGE_COLUMNS, MESSAGE_JOINS.to_owned()),
+            false => (COLUMNS_WITHOUT_ROWS, format!("FROM {WITHOUT_ROWS}")),
+        };
+        let within = "WHERE m.session = ?1 AND m.epoch = ?2";
+        let counted = if has_rows { "FROM messages m" } else { &from };
         let total: i64 = connection
-            .prepare_cached("SELECT COUNT(*) FROM messages WHERE session = ?1 AND epoch = ?2")?
+            .prepare_cached(&format!("SELECT count(*) {counted} {within}"))?
             .query_row(params![id, epoch], |row| row.get(0))?;
         let mut statement = connection.prepare_cached(&format!(
-            "SELECT {MESSAGE_COLUMNS} {MESSAGE_JOINS} WHERE m.session = ?1 AND m.epoch = ?2
-             ORDER BY m.seq DESC LIMIT ?3 OFFSET ?4"
+            "SELECT {columns} {from} {within} ORDER BY m.seq DESC LIMIT ?3 OFFSET ?4"
         ))?;
         let mut rows =
             statement.query(params![id, epoch, page.limit, page.offset.cast_signed()])?;
@@ -123,9 +152,24 @@ impl Store {
             "SELECT {MESSAGE_COLUMNS}, m.session {MESSAGE_JOINS} WHERE m.id = ?1"
         ))?;
         let mut rows = statement.query([id])?;
+        if let Some(row) = rows.next()? {
+            let session = SessionId::new(row.get(7)?);
+            return Ok(message(row)?.map(|message| (session, message)));
+        }
+        let Some((run, _)) = id.rsplit_once(':') else { return Ok(None) };
+        let session: Option<String> = connection
+            .prepare_cached(
+                "SELECT s.id FROM runs r JOIN sessions s ON s.number = r.session WHERE r.id = ?1",
+            )?
+            .query_row([run], |row| row.get(0))
+            .optional()?;
+        let Some(session) = session else { return Ok(None) };
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT {COLUMNS_WITHOUT_ROWS} FROM {WITHOUT_ROWS} WHERE m.id = ?2"
+        ))?;
+        let mut rows = statement.query([&session, id])?;
         let Some(row) = rows.next()? else { return Ok(None) };
-        let session = SessionId::new(row.get(7)?);
-        Ok(message(row)?.map(|message| (session, message)))
+        Ok(message(row)?.map(|message| (SessionId::new(session.clone()), message)))
     }
 
     /// The session of that key.
@@ -179,36 +223,43 @@ impl Store {
     pub fn run(&self, run: &RunId) -> Result<Option<RunView>, ReadError> {
         let connection = self.connection()?;
         let mut statement = connection.prepare_cached(
-            "SELECT j.body, r.status, r.outcome FROM runs r JOIN journal j ON j.seq = r.accepted
-             WHERE r.id = ?1",
+            "SELECT j.body, r.status, e.body FROM runs r JOIN journal j ON j.seq = r.accepted
+             LEFT JOIN journal e ON e.seq = r.ended WHERE r.id = ?1",
         )?;
         let mut rows = statement.query([run.as_str()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let Some(run) = accepted_run(&row.get::<_, String>(0)?)? else { return Ok(None) };
-        let outcome: Option<String> = row.get(2)?;
-        run_view(run, &row.get::<_, String>(1)?, outcome.as_deref()).map(Some)
+        let end: Option<String> = row.get(2)?;
+        run_view(run, &row.get::<_, String>(1)?, end.as_deref()).map(Some)
     }
 }
 
 /// A row as a message; `None` for one that says nothing yet.
-fn message(row: &Row<'_>) -> Result<Option<StoredMessage>, ReadError> {
+pub(crate) fn message(row: &Row<'_>) -> Result<Option<StoredMessage>, ReadError> {
     let kind: String = row.get(3)?;
-    let body: Option<String> = row.get(4)?;
-    let outcome: Option<String> = row.get(5)?;
-    let outcome: Option<Outcome> = outcome.as_deref().map(from_str).transpose()?;
-    let run: Option<Run> = match row.get::<_, Option<String>>(6)? {
-        Some(body) => accepted_run(&body)?,
-        None => None,
+    let run = || -> Result<Option<Run>, ReadError> {
+        let body: Option<String> = row.get(6)?;
+        Ok(body.as_deref().map(accepted_run).transpose()?.flatten())
     };
-    let said = match (kind.as_str(), body, run, outcome) {
-        ("added", Some(body), _, _) => Said::Added(from_str(&body)?),
-        ("task", _, Some(run), _) => {
+    let outcome = || -> Result<Option<Outcome>, ReadError> {
+        let body: Option<String> = row.get(5)?;
+        Ok(body.as_deref().map(outcome_of).transpose()?.flatten())
+    };
+    let said = match kind.as_str() {
+        "added" => match row.get::<_, Option<String>>(4)? {
+            Some(body) => Said::Added(from_str(&body)?),
+            None => return Ok(None),
+        },
+        "task" => {
+            let Some(run) = run()? else { return Ok(None) };
             Said::Task { run: run.name().to_owned(), text: task_text(&run.task) }
         }
-        ("answer", _, Some(run), Some(outcome)) => {
+        "answer" => {
+            let (Some(run), Some(outcome)) = (run()?, outcome()?) else { return Ok(None) };
             Said::Answer { run: run.name().to_owned(), model: run.model, outcome }
         }
-        ("announce", _, Some(run), Some(outcome)) => {
+        "announce" => {
+            let (Some(run), Some(outcome)) = (run()?, outcome()?) else { return Ok(None) };
             Said::Announce { run: run.id, from: run.session_key, label: run.label, outcome }
         }
         _ => return Ok(None),

@@ -40,6 +40,9 @@ pub struct SessionView {
     /// The last message, on one line.
     #[serde(skip)]
     pub preview: Option<String>,
+    /// When it was archived, in milliseconds since 1970, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archived_at_ms: Option<u64>,
     /// The key of the session it was started from.
     #[serde(skip)]
     pub spawned_by: Option<SessionKey>,
@@ -95,6 +98,8 @@ pub struct SessionFilter {
     pub limit: u32,
     /// Only this session and those below it.
     pub below: Option<SessionId>,
+    /// Archived ones too.
+    pub include_archived: bool,
 }
 
 /// What an id or a prefix of one leads to.

@@ -1,96 +1,21 @@
 //! What the store promises: nothing follows before it is durable, and nothing is lost after.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod common;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 
-use hatchery_protocol::{
-    AgentId, OutputStream, RunId, RunStatus, RuntimeKind, SessionId, SessionKey, SessionKind, Task,
-};
-use hatchery_spawn::{Ancestor, Event, Outcome, ProcessMark, Run};
+use common::{accepted, append, finished, open, outcome, output, run};
+use hatchery_protocol::{RunId, RunStatus, SessionId, Task};
+use hatchery_spawn::{Event, ProcessMark};
 use hatchery_store::{CommitError, Entry, HistoryItem, Lookup, OpenError, SessionFilter, Store};
-
-fn run(name: &str, parent: Option<&str>) -> Run {
-    let agent = AgentId::main();
-    let above = |name: &str| Ancestor {
-        run: RunId::new(name.to_owned()),
-        session: SessionId::new(format!("sess_{name}")),
-        turn: false,
-    };
-    let lineage: Vec<Ancestor> = parent.map(above).into_iter().collect();
-    Run {
-        id: RunId::new(name.to_owned()),
-        session: SessionId::new(format!("sess_{name}")),
-        session_key: SessionKey::child(&agent, SessionKind::Subagent, name),
-        kind: SessionKind::Subagent,
-        requester: lineage.first().map_or_else(SessionId::main, |above| above.session.clone()),
-        lineage,
-        agent,
-        runtime: RuntimeKind::Local,
-        model: "builtin/shell".to_owned(),
-        harness: None,
-        task: Task::Text(format!("echo {name}")),
-        workspace: "/tmp".into(),
-        label: None,
-        timeout_ms: None,
-        accepted_at_ms: 10,
-        conversation: None,
-        asked: None,
-    }
-}
-
-fn accepted(name: &str, parent: Option<&str>) -> Entry {
-    Entry::Event(Event::RunAccepted { run: Box::new(run(name, parent)) })
-}
-
-fn output(name: &str, seq: u64, text: &str) -> Entry {
-    Entry::Output {
-        run: RunId::new(name.to_owned()),
-        seq,
-        stream: OutputStream::Stdout,
-        bytes: text.to_owned().into(),
-    }
-}
-
-fn outcome(status: RunStatus) -> Outcome {
-    Outcome {
-        status,
-        exit_code: Some(0),
-        error: None,
-        tail: "tail".to_owned(),
-        output_bytes: 4,
-        ended_at_ms: 20,
-        usage: None,
-    }
-}
-
-fn finished(name: &str, to: &str) -> Vec<Entry> {
-    let run = RunId::new(name.to_owned());
-    vec![
-        Entry::Event(Event::RunFinished { run: run.clone(), outcome: outcome(RunStatus::Ok) }),
-        Entry::Event(Event::RunAnnounced {
-            run,
-            to: SessionId::new(to.to_owned()),
-            in_conversation: false,
-        }),
-    ]
-}
-
-/// Appends and waits until it is durable.
-fn append(store: &Store, entries: Vec<Entry>) -> Result<(), CommitError> {
-    let (tell, told) = channel();
-    store.append(10, entries, Box::new(move |outcome| tell.send(outcome).unwrap()));
-    told.recv().unwrap()
-}
-
-fn open(directory: &Path) -> Store {
-    Store::open(directory, 1).unwrap()
-}
 
 fn names(store: &Store, below: Option<&str>) -> Vec<String> {
     let below = below.map(|name| SessionId::new(name.to_owned()));
-    let sessions = store.sessions(&SessionFilter { limit: 100, below }).unwrap();
+    let sessions =
+        store.sessions(&SessionFilter { limit: 100, below, include_archived: false }).unwrap();
     sessions.into_iter().map(|session| session.session_id.to_string()).collect()
 }
 
@@ -275,5 +200,5 @@ fn tables_of_a_newer_program_are_left_alone() {
     let refused = Store::open(directory.path(), 1);
     assert!(matches!(refused, Err(OpenError::Newer { found: 99, .. })));
     std::fs::write(&path, "this is no database, but some other file of somebody's").unwrap();
-    assert!(matches!(Store::open(directory.path(), 1), Err(OpenError::Database { .. })));
+    assert!(matches!(Store::open(directory.path(), 1), Err(OpenError::Damaged { .. })));
 }

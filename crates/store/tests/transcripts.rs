@@ -8,7 +8,7 @@ use hatchery_protocol::{
     AgentId, RunId, RunStatus, RuntimeKind, SessionId, SessionKey, SessionKind, Task,
 };
 use hatchery_spawn::{AddedMessage, Asked, Event, Outcome, Run, SessionSettings, Speaker};
-use hatchery_store::{Entry, Page, Said, SessionFilter, SessionView, Store};
+use hatchery_store::{Entry, HistoryItem, Page, Said, SessionFilter, SessionView, Store};
 use serde_json::json;
 
 const ALL: Page = Page { limit: 100, offset: 0 };
@@ -52,6 +52,10 @@ fn run(name: &str, session: &SessionId, asked: Option<Asked>) -> Run {
         accepted_at_ms: 10,
         conversation: asked.is_some().then(main),
         asked,
+        starter: None,
+        deadlines: hatchery_spawn::Deadlines::default(),
+        budget: hatchery_spawn::Budget::default(),
+        route: None,
     }
 }
 
@@ -69,6 +73,9 @@ fn finished(name: &str, text: &str) -> Event {
         output_bytes: text.len() as u64,
         ended_at_ms: 20,
         usage: None,
+        cost_micros: None,
+        last_step: None,
+        files_touched: Vec::new(),
     };
     Event::RunFinished { run: RunId::new(name.to_owned()), outcome }
 }
@@ -153,6 +160,7 @@ fn a_result_is_one_message_in_the_conversation_however_often_it_is_told() {
         run: RunId::new("c".into()),
         to: main(),
         in_conversation,
+        heard: false,
     };
     append(&store, 20, vec![finished("c", "found it"), announced(true)]);
     append(&store, 30, vec![announced(true)]);
@@ -168,10 +176,68 @@ fn a_result_is_one_message_in_the_conversation_however_often_it_is_told() {
 
     let other = run("d", &SessionId::new("sess_d".into()), None);
     append(&store, 40, vec![Event::RunAccepted { run: Box::new(other) }, finished("d", "quiet")]);
-    let quiet =
-        Event::RunAnnounced { run: RunId::new("d".into()), to: main(), in_conversation: false };
+    let quiet = Event::RunAnnounced {
+        run: RunId::new("d".into()),
+        to: main(),
+        in_conversation: false,
+        heard: false,
+    };
     append(&store, 50, vec![quiet]);
     assert_eq!(said(&store, ALL).len(), 1);
+}
+
+#[test]
+fn what_is_said_in_a_session_of_a_run_stands_after_what_the_run_was_told_and_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    let id = SessionId::new("sess_c".into());
+    let lines = |store: &Store| -> Vec<String> {
+        let session = store.session_by_id(&id).unwrap().unwrap();
+        let said = store.transcript(&session, ALL).unwrap();
+        assert_eq!(said.total, said.messages.len() as u64);
+        for message in &said.messages {
+            let found = store.message(&message.id).unwrap();
+            assert_eq!(found.as_ref(), Some(&(id.clone(), message.clone())));
+        }
+        let newest = store.transcript(&session, Page { limit: 1, offset: 0 }).unwrap();
+        assert_eq!(newest.messages[..], said.messages[said.messages.len() - 1..]);
+        said.messages
+            .iter()
+            .map(|message| format!("{} {}", message.seq, line(&message.said)))
+            .collect()
+    };
+    let message = |text: &str| {
+        let mut event = added(text, Speaker::User, text, None);
+        if let Event::MessageAdded { session, .. } = &mut event {
+            *session = id.clone();
+        }
+        event
+    };
+    append(&store, 10, vec![Event::RunAccepted { run: Box::new(run("c", &id, None)) }]);
+    assert_eq!(lines(&store), ["1 c> do c"]);
+    append(&store, 20, vec![finished("c", "done")]);
+    let task_and_answer = ["1 c> do c", "2 c< done"];
+    assert_eq!(lines(&store), task_and_answer);
+    assert_eq!(store.message("c:nothing").unwrap(), None);
+    assert_eq!(store.message("d:user").unwrap(), None);
+    // From the first other word on they are rows, and look the same.
+    append(&store, 30, vec![message("more")]);
+    for _ in 0..2 {
+        assert_eq!(lines(&store), [&task_and_answer[..], &["3 User: more"]].concat());
+        drop(store);
+        store = open(directory.path());
+    }
+
+    // An answer that comes later than another word comes after it.
+    let id = SessionId::new("sess_d".into());
+    append(&store, 40, vec![Event::RunAccepted { run: Box::new(run("d", &id, None)) }]);
+    let Event::MessageAdded { message, .. } = message("before") else { unreachable!() };
+    append(&store, 50, vec![Event::MessageAdded { session: id.clone(), message }]);
+    append(&store, 60, vec![finished("d", "late")]);
+    let session = store.session_by_id(&id).unwrap().unwrap();
+    let said = store.transcript(&session, ALL).unwrap().messages;
+    let said: Vec<String> = said.iter().map(|message| line(&message.said)).collect();
+    assert_eq!(said, ["d> do d", "User: before", "d< late"]);
 }
 
 #[test]
@@ -231,7 +297,8 @@ fn a_deleted_session_is_gone_and_its_key_is_free() {
     // Opening it twice opens it once: the first stands.
     append(&store, 30, vec![opened("sess_two"), opened("sess_three")]);
     assert_eq!(store.session_by_key(&key).unwrap().unwrap().session_id.as_str(), "sess_two");
-    let all = store.sessions(&SessionFilter { limit: 10, below: None }).unwrap();
+    let all =
+        store.sessions(&SessionFilter { limit: 10, below: None, include_archived: false }).unwrap();
     assert_eq!(all.len(), 2);
 }
 
@@ -260,8 +327,51 @@ fn tables_of_the_first_version_keep_what_they_have_and_get_transcripts() {
         [ended.to_string()],
     )
     .unwrap();
+    let end = json!({"kind": "run_finished", "run": "c", "outcome": ended});
+    old.execute(
+        "INSERT INTO journal (seq, at_ms, kind, run, body) VALUES (2, 77, 'run_finished', 'c', ?1)",
+        [end.to_string()],
+    )
+    .unwrap();
+    let announced = json!({"kind": "run_announced", "run": "c", "to": "sess_main"});
+    old.execute(
+        "INSERT INTO journal (seq, at_ms, kind, run, body) VALUES (3, 77, 'run_announced', 'c', ?1)",
+        [announced.to_string()],
+    )
+    .unwrap();
+    old.execute("INSERT INTO inbox (run, session, at_ms) VALUES ('c', 'sess_main', 77)", [])
+        .unwrap();
+    // One that was live when the old program ended.
+    let live = serde_json::to_value(Event::RunAccepted {
+        run: Box::new(run("live", &SessionId::new("sess_live".into()), None)),
+    })
+    .unwrap();
+    old.execute(
+        "INSERT INTO journal (seq, at_ms, kind, run, body) VALUES (4, 80, 'run_accepted', 'live', ?1)",
+        [live.to_string()],
+    )
+    .unwrap();
+    old.execute_batch(
+        "INSERT INTO runs (id, accepted, status) VALUES ('live', 4, 'accepted');
+         INSERT INTO sessions (id, key, kind, agent, parent, created_at_ms, run) VALUES
+             ('sess_live', 'agent:main:subagent:live', 'subagent', 'main', 'sess_main', 80, 'live');",
+    )
+    .unwrap();
     drop(old);
     let store = open(place);
+    let inbox = store.history(&view(&store)).unwrap();
+    assert!(
+        matches!(&inbox[..], [HistoryItem::Announced { from, outcome }]
+            if from.as_str() == "sess_c" && outcome.tail == "found"),
+        "{inbox:?}"
+    );
+    let left = store.interrupted_runs().unwrap();
+    assert_eq!(left.iter().map(|left| left.run.id.as_str()).collect::<Vec<_>>(), ["live"]);
+    assert_eq!(store.recover().unwrap().events.len(), 4);
+    assert_eq!(store.due_for_archive(u64::MAX, 9).unwrap(), [SessionId::new("sess_c".into())]);
+    // What comes next counts from what was there.
+    append(&store, 90, vec![finished("live", "at last")]);
+    assert_eq!(store.due_for_archive(u64::MAX, 9).unwrap().len(), 2);
     let session = store.session_by_id(&SessionId::new("sess_c".into())).unwrap().unwrap();
     assert_eq!(session.updated_at_ms, 77);
     assert_eq!(session.run.as_ref().unwrap().depth, 2);

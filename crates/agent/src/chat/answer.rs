@@ -39,6 +39,7 @@ pub(crate) async fn attempt<H: Host>(
         Ok(response) => response,
         Err(failure) => return before(failure),
     };
+    host.alive().await;
     let result = if is_event_stream(&response) {
         Answer::new(host, model).take(response.into_body()).await
     } else {
@@ -79,11 +80,15 @@ impl<'a, H: Host> Answer<'a, H> {
         while !self.done
             && let Some(piece) = next_piece(self.model, &mut body).await?
         {
+            let before = self.bytes;
             let complete = events
                 .push(&piece)
                 .map_err(|_| not_an_answer(self.model, "one of its events is too long"))?;
             for data in complete {
                 self.event(&data).await?;
+            }
+            if self.bytes == before {
+                self.host.alive().await;
             }
         }
         if self.done {
@@ -107,6 +112,7 @@ impl<'a, H: Host> Answer<'a, H> {
         }
         if let Some(usage) = chunk.usage() {
             self.report.usage = Some(usage);
+            self.host.used(usage).await;
         }
         for choice in chunk.choices.iter().take(1) {
             self.refusal.extend(choice.refusal().map(|words| words.get(..1024).unwrap_or(words)));

@@ -9,7 +9,7 @@ use hatchery_gateway::{Holder, Lock, LockError, StateDirectory};
 use hatchery_protocol::Method;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::gateway::READY;
@@ -118,7 +118,11 @@ async fn stop() -> Result<Option<i32>, Failure> {
         ask_to_stop().await?;
     }
     let state = environment::state_directory()?;
-    let Some(holder) = holder(&state)? else { return Ok(None) };
+    let Some(holder) = holder(&state)? else {
+        // One whose process cannot be seen from here may still have a door, and say why not.
+        ask_to_stop().await?;
+        return Ok(None);
+    };
     let pid = holder.process.pid;
     let asked = match ask_to_stop().await {
         Ok(asked) => asked,
@@ -158,6 +162,15 @@ fn holder(state: &StateDirectory) -> Result<Option<Holder>, Failure> {
     }
 }
 
+/// The journal's condition, with what is wrong where something is.
+fn journal(answer: &Value) -> String {
+    let condition = render::text(answer, "/journal");
+    match answer["journalTrouble"].as_str() {
+        Some(trouble) => format!("{condition}: {trouble}"),
+        None => condition,
+    }
+}
+
 async fn status(as_json: bool) -> Result<ExitCode, Failure> {
     let Some(mut client) = attach_to_running().await? else {
         if as_json {
@@ -186,11 +199,21 @@ async fn status(as_json: bool) -> Result<ExitCode, Failure> {
                 render::text(&answer, "/runs/queued")
             ),
         ],
-        vec!["journal".to_owned(), render::text(&answer, "/journal")],
+        vec!["journal".to_owned(), journal(&answer)],
         vec!["state".to_owned(), render::text(&answer, "/stateDirectory")],
     ];
     if let Some(fingerprint) = answer["tlsFingerprint"].as_str() {
         rows.insert(2, vec!["certificate".to_owned(), format!("SHA-256 {fingerprint}")]);
+    }
+    let behind = answer["clockBehindMs"].as_u64().unwrap_or_default();
+    if behind > 0 {
+        let said = format!("{} s behind what the journal says: check the date", behind / 1_000);
+        rows.push(vec!["clock".to_owned(), said]);
+    }
+    let blocked = answer["notices"]["blocked"].as_u64().unwrap_or_default();
+    if blocked > 0 {
+        let said = format!("{blocked} blocked: see hatchery tasks list --blocked");
+        rows.push(vec!["results".to_owned(), said]);
     }
     render::line("Gateway is running");
     render::line(&render::rows(rows));

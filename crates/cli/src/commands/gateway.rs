@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use hatchery_gateway::config::{Flags, Sources};
-use hatchery_gateway::{Doors, Gateway, Options, StartError, StateDirectory};
+use hatchery_gateway::{Doors, Gateway, Options, PULSE_INTERVAL, StartError, StateDirectory};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
@@ -21,7 +22,11 @@ const WORKERS: usize = 2;
 pub(super) const READY: &str = "ready";
 
 /// Runs a gateway until it is told to end, by a signal or by `gateway.stop`.
-pub(crate) fn run_in_front(listen: ListenArgs, background: bool) -> Result<ExitCode, Failure> {
+pub(crate) fn run_in_front(
+    listen: ListenArgs,
+    background: bool,
+    pulse: Option<Duration>,
+) -> Result<ExitCode, Failure> {
     if background {
         // A session of its own: the terminal it was started from may go.
         nix::unistd::setsid()
@@ -33,14 +38,18 @@ pub(crate) fn run_in_front(listen: ListenArgs, background: bool) -> Result<ExitC
         .enable_all()
         .build()
         .map_err(Failure::system("starting"))?;
-    let outcome = runtime.block_on(serve(state, listen, background));
+    let outcome = runtime.block_on(serve(state, listen, background, pulse));
     runtime.shutdown_background();
     outcome
 }
 
 /// Starts the gateway. A lock without an open door belongs to a command that only looks, or to a
 /// gateway that is ending, and is waited for; a gateway that serves is not.
-async fn start(state: &StateDirectory, sources: &Sources<'static>) -> Result<Gateway, StartError> {
+async fn start(
+    state: &StateDirectory,
+    sources: &Sources<'static>,
+    pulse: Option<Duration>,
+) -> Result<Gateway, StartError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let started = Gateway::start(Options {
@@ -48,6 +57,7 @@ async fn start(state: &StateDirectory, sources: &Sources<'static>) -> Result<Gat
             sources: sources.clone(),
             program: THIS_PROGRAM.into(),
             doors: Doors::All,
+            pulse: pulse.unwrap_or(PULSE_INTERVAL),
         });
         match started.await {
             Err(StartError::AlreadyRunning(_))
@@ -65,6 +75,7 @@ async fn serve(
     state: StateDirectory,
     listen: ListenArgs,
     background: bool,
+    pulse: Option<Duration>,
 ) -> Result<ExitCode, Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::system("signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::system("signals"))?;
@@ -74,7 +85,7 @@ async fn serve(
         logging::to_file_and_terminal(&state)?;
     }
     let flags = Flags { port: listen.port, bind: listen.bind };
-    let gateway = start(&state, &environment::sources(flags)?).await?;
+    let gateway = start(&state, &environment::sources(flags)?, pulse).await?;
     if background {
         let port = gateway.address().map_or(0, |address| address.port());
         // A parent that does not wait is no reason to end.

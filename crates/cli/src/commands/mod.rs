@@ -4,9 +4,12 @@ pub(crate) mod agent;
 mod agents;
 mod audit;
 mod background;
+mod comeback;
 mod config;
 mod devices;
+mod export;
 mod find;
+mod follow;
 mod gateway;
 mod logs;
 mod nodes;
@@ -36,8 +39,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Gateway(GatewayCommand::Config(command)) | Command::Config(command) => {
             within_runtime(config::run(command))?
         }
-        Command::Gateway(GatewayCommand::Run { listen, background }) => {
-            gateway::run_in_front(listen, background)
+        Command::Gateway(GatewayCommand::Run { listen, background, pulse }) => {
+            gateway::run_in_front(listen, background, pulse)
         }
         Command::Gateway(GatewayCommand::Logs { tail, follow }) => logs::run(tail, follow),
         Command::Gateway(command) => within_runtime(background::run(command))?,

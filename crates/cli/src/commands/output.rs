@@ -6,12 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hatchery_agent::{SHELL_MODEL, command_line, prompt};
 use hatchery_protocol::{
-    AgentId, OutputChunk, OutputStream, RunStatus, RuntimeKind, SpawnAccepted, SpawnResult, Task,
+    AgentId, OutputChunk, OutputGap, OutputStream, RunStatus, RuntimeKind, SessionId,
+    SpawnAccepted, SpawnResult, Task,
 };
-use serde_json::Value;
-
-use crate::args::SpawnArgs;
-use crate::render;
 
 /// Writes what a person sees of a run, until nobody reads it any more.
 pub(super) struct Output {
@@ -32,18 +29,38 @@ impl Output {
     }
 
     /// Where no agent was named, which one it is becomes known with the receipt.
-    pub(super) fn accepted(&mut self, args: &SpawnArgs, receipt: &SpawnAccepted) {
-        if args.agent.is_none() {
+    pub(super) fn accepted(&mut self, receipt: &SpawnAccepted, agent_is_named: bool) {
+        if !agent_is_named {
             self.spawning(&receipt.agent_id, receipt.runtime);
         }
         self.line(&format!("Agent spawned successfully in session {}", receipt.session_id));
     }
 
-    pub(super) fn executing(&mut self, receipt: &SpawnAccepted, task: &Task) {
+    pub(super) fn attached(&mut self, session: &SessionId, status: RunStatus) {
+        self.line(&format!("Attached to session {session} ({status})"));
+    }
+
+    pub(super) fn executing(&mut self, session: &SessionId, model: &str, task: &Task) {
         // A provider's model is told words; everybody else runs them.
-        let of_a_provider = receipt.model.contains('/') && receipt.model != SHELL_MODEL;
+        let of_a_provider = model.contains('/') && model != SHELL_MODEL;
         let task = if of_a_provider { prompt(task) } else { command_line(task) };
-        self.line(&format!("[{}] Executing task: {task}", receipt.session_id));
+        self.line(&format!("[{session}] Executing task: {task}"));
+    }
+
+    /// Says that output is missing here.
+    pub(super) fn gap(&mut self, gap: OutputGap) {
+        if !self.ends_with_line {
+            self.write(b"\n");
+        }
+        let OutputGap { from_seq, to_seq } = gap;
+        match to_seq {
+            Some(last) => eprintln!(
+                "hatchery: output is missing here, more than is kept (pieces {from_seq} to {last})"
+            ),
+            None => eprintln!(
+                "hatchery: output may be missing here: no more is kept (from piece {from_seq} on)"
+            ),
+        }
     }
 
     pub(super) fn chunk(&mut self, chunk: OutputChunk) {
@@ -59,10 +76,7 @@ impl Output {
         }
     }
 
-    pub(super) fn ended(&mut self, args: &SpawnArgs, result: &SpawnResult, payload: &Value) {
-        if args.json {
-            return render::json(payload);
-        }
+    pub(super) fn ended(&mut self, runtime: Option<RuntimeKind>, result: &SpawnResult) {
         if !self.ends_with_line {
             self.write(b"\n");
         }
@@ -70,7 +84,7 @@ impl Output {
         match (result.status, result.exit_code) {
             (RunStatus::Ok | RunStatus::Failed, Some(code)) => {
                 self.line(&format!("[{session}] Task completed. Exit code: {code}"));
-                if code != 0 && args.runtime == RuntimeKind::Isolated {
+                if code != 0 && runtime == Some(RuntimeKind::Isolated) {
                     eprintln!(
                         "hatchery: an isolated run has no network, and its directory for a home; --runtime local has yours"
                     );

@@ -1,15 +1,18 @@
-//! `hatchery sessions list | show | history | kill`.
+//! `hatchery sessions list | show | history | attach | kill | reopen | delete`.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hatchery_protocol::Method;
+use hatchery_protocol::{Method, WatchParams};
 use serde_json::{Map, Value, json};
 
+use super::export;
+use super::follow::{Follow, Followed, Signals, Whose, exit_code};
+use super::output::Output;
 use super::tree::in_tree_order;
-use crate::args::{SessionArgs, SessionsCommand};
+use crate::args::{AttachArgs, SessionArgs, SessionsCommand};
 use crate::attach::{Purpose, attach};
 use crate::exit;
 use crate::failure::Failure;
@@ -17,24 +20,32 @@ use crate::render;
 
 pub(crate) async fn run(command: SessionsCommand) -> Result<ExitCode, Failure> {
     match command {
-        SessionsCommand::List { tree, limit, json } => list(tree, limit, json).await,
+        SessionsCommand::List { tree, limit, archived, json } => {
+            list(tree, limit, archived, json).await
+        }
         SessionsCommand::Show(args) => show(args).await,
         SessionsCommand::History(args) => history(args).await,
+        SessionsCommand::Attach(args) => follow(args).await,
         SessionsCommand::Kill(args) => kill(args).await,
+        SessionsCommand::Reopen(args) => reopen(args).await,
+        SessionsCommand::Delete(args) => delete(args).await,
+        SessionsCommand::Export { session, output } => export::run(session, output).await,
         // It has a file of its own.
         SessionsCommand::Spawn(_) => Ok(exit::FAILED),
     }
 }
 
-async fn ask(method: Method, params: Value) -> Result<Value, Failure> {
+pub(super) async fn ask(method: Method, params: Value) -> Result<Value, Failure> {
     let mut attached = attach(Purpose::Look).await?;
     let answer = attached.client.call(method, &params).await;
     attached.release(true).await;
     answer
 }
 
-async fn list(tree: bool, limit: u32, as_json: bool) -> Result<ExitCode, Failure> {
-    let answer = ask(Method::SessionsList, json!({"limit": limit})).await?;
+async fn list(tree: bool, limit: u32, archived: bool, as_json: bool) -> Result<ExitCode, Failure> {
+    let archived = if archived { json!("all") } else { json!(false) };
+    let params = json!({"limit": limit, "archived": archived});
+    let answer = ask(Method::SessionsList, params).await?;
     let answer = own_words(&answer);
     if as_json {
         render::json(&answer);
@@ -132,6 +143,18 @@ async fn show(args: SessionArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+async fn reopen(args: SessionArgs) -> Result<ExitCode, Failure> {
+    let session = ask(Method::SessionsShow, json!({"session": args.session})).await?;
+    let params = json!({"key": session["key"], "archived": false});
+    let answer = ask(Method::SessionsPatch, params).await?;
+    if args.json {
+        render::json(&answer);
+    } else {
+        render::line(&format!("Reopened {}", render::text(&session, "/sessionId")));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 async fn history(args: SessionArgs) -> Result<ExitCode, Failure> {
     let answer = ask(Method::SessionsHistory, json!({"session": args.session})).await?;
     if args.json {
@@ -174,6 +197,45 @@ fn ending(outcome: &Value) -> String {
         Some(error) => format!("{status}: {error}"),
         None => status,
     }
+}
+
+async fn follow(args: AttachArgs) -> Result<ExitCode, Failure> {
+    let params = WatchParams { session: args.session, after_seq: args.after };
+    let view = (Output::default(), args.json, Signals::new()?);
+    let mut attached = attach(Purpose::Look).await?;
+    let method = Method::SessionsWatch;
+    let followed = async {
+        let asked = Follow::ask(&mut attached, method, &params, Whose::Anybodys, view).await?;
+        asked.after(args.after).until_over().await
+    };
+    let followed = followed.await;
+    attached.release(true).await;
+    match followed? {
+        Followed::Ended(result) => Ok(exit_code(&result)),
+        Followed::Left => Ok(ExitCode::from(130)),
+        Followed::OutputClosed => Err(Failure::OutputClosed),
+    }
+}
+
+async fn delete(args: SessionArgs) -> Result<ExitCode, Failure> {
+    let mut attached = attach(Purpose::Look).await?;
+    let answer = async {
+        // What is deleted is named in full: a beginning is looked up first.
+        let session = json!({"session": args.session});
+        let session = attached.client.call(Method::SessionsShow, &session).await?;
+        let key = json!({"key": session["key"]});
+        let answer = attached.client.call(Method::SessionsDelete, &key).await?;
+        Ok::<_, Failure>((render::text(&session, "/sessionId"), answer))
+    };
+    let answer = answer.await;
+    attached.release(true).await;
+    let (session, answer) = answer?;
+    if args.json {
+        render::json(&answer);
+    } else {
+        render::line(&format!("Deleted {session}"));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn kill(args: SessionArgs) -> Result<ExitCode, Failure> {

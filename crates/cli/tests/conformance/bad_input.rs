@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::home::{Home, Said, is_alive, wait_until};
+use crate::home::{Home, ITSELF, Said, is_alive, wait_until};
 
 const RUNTIMES: [&str; 3] = ["local", "isolated", "acp"];
 
@@ -275,9 +275,9 @@ fn peak_memory(pid: i32) -> usize {
 fn a_reader_that_has_seen_enough_ends_the_run() {
     let served = Served::new();
     for runtime in RUNTIMES {
-        let task = format!("echo $$ > {runtime}.pid; yes");
+        let task = format!("echo {ITSELF} > {runtime}.pid; yes");
         let mut child = served.home.begin(&["spawn", "--runtime", runtime, "--", &task]);
-        let pid: i32 = served.home.wait_for_file(&format!("{runtime}.pid")).parse().unwrap();
+        let pid = served.home.process_in(&format!("{runtime}.pid"));
         drop(child.stdout.take());
         assert_eq!(child.wait().unwrap().code(), Some(1));
         assert!(!is_alive(pid));
@@ -311,11 +311,11 @@ fn a_child_that_waits_for_input_gets_its_end() {
 fn an_agent_that_never_reads_can_be_stopped() {
     let served = Served::with_config(
         r#"{ agents: { entries: { x: { runtime: { type: "acp", acp: {
-             command: ["sh", "-c", "echo $$ > agent.pid; exec sleep 600"] } } } } } }"#,
+             command: ["sh", "-c", "echo $$ $(readlink /proc/self/ns/pid) > agent.pid; exec sleep 600"] } } } } } }"#,
     );
     let big = "x".repeat(120 * 1024);
     let child = served.home.begin(&["spawn", "--agent", "x", "--runtime", "acp", "--", &big, &big]);
-    let pid: i32 = served.home.wait_for_file("agent.pid").parse().unwrap();
+    let pid = served.home.process_in("agent.pid");
     served.still_serves();
     let (session, _) = served
         .home
@@ -393,9 +393,9 @@ fn a_task_too_long_is_refused() {
 #[test]
 fn a_gateway_that_lost_its_watcher_ends_nothing() {
     let served = Served::new();
-    let mut child =
-        served.home.begin(&["spawn", "--runtime", "acp", "--", "echo $$ > pid; exec sleep 600"]);
-    let pid: i32 = served.home.wait_for_file("pid").parse().unwrap();
+    let task = format!("echo {ITSELF} > pid; exec sleep 600");
+    let mut child = served.home.begin(&["spawn", "--runtime", "acp", "--", &task]);
+    let pid = served.home.process_in("pid");
     child.kill().unwrap();
     child.wait().unwrap();
     served.still_serves();

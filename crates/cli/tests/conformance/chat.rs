@@ -4,7 +4,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::home::{Home, is_alive, wait_until};
+use crate::home::{Home, ITSELF, is_alive, wait_until};
 use crate::model_server::{ModelServer, Reply};
 use crate::wire::{Wire, request};
 
@@ -188,10 +188,11 @@ fn a_turn_that_is_stopped_keeps_what_it_had_said_and_what_waits_is_not_begun() {
     home.start_gateway();
     let mut reader = Reader::new(&home);
     let send = |text: &str, key: &str| json!({"sessionKey": "main", "message": text, "idempotencyKey": key});
-    reader.ok("chat.send", send("echo part; echo $$ > pid; sleep 100", "long"));
+    let long = format!("echo part; echo {ITSELF} > pid; sleep 100");
+    reader.ok("chat.send", send(&long, "long"));
     reader.event("chat", |chat| chat["state"] == "delta");
     reader.ok("chat.send", send("echo next", "next"));
-    let pid = home.wait_for_file(".local/state/hatchery/workspace/pid").parse().unwrap();
+    let pid = home.process_in(".local/state/hatchery/workspace/pid");
     let stopped = reader.ok("chat.abort", json!({"sessionKey": "main"}));
     assert_eq!(stopped, json!({"ok": true, "aborted": true, "runIds": ["long", "next"]}));
     let end = reader.ending("long");
@@ -200,7 +201,7 @@ fn a_turn_that_is_stopped_keeps_what_it_had_said_and_what_waits_is_not_begun() {
     assert_eq!(waited["status"], "error");
     wait_until("its process is gone", || !is_alive(pid));
     let expected = [
-        line("user", "echo part; echo $$ > pid; sleep 100"),
+        line("user", &long),
         line("user", "echo next"),
         line("assistant", ""),
         line("assistant", "part\n"),
@@ -328,10 +329,10 @@ fn what_a_turn_starts_tells_its_session_and_stops_with_it() {
     let told = reader.event("chat", announced);
     assert!(text(&told["message"]).ends_with("is done.\n\nchild"), "{told}");
 
-    let spawn = "hatchery spawn --runtime local -- 'echo $$ > pid; sleep 100'";
+    let spawn = format!("hatchery spawn --runtime local -- 'echo {ITSELF} > pid; sleep 100'");
     let params = json!({"sessionKey": "main", "message": spawn, "idempotencyKey": "t2"});
     reader.ok("chat.send", params);
-    let pid = home.wait_for_file(".local/state/hatchery/workspace/pid").parse().unwrap();
+    let pid = home.process_in(".local/state/hatchery/workspace/pid");
     let stop = json!({"sessionKey": "main", "message": "/stop", "idempotencyKey": "t3"});
     reader.ok("chat.send", stop);
     assert_eq!(reader.ending("t2")["state"], "aborted");

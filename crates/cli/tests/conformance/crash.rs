@@ -5,21 +5,20 @@ use std::process::{Child, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::home::{Home, Said, is_alive, wait_until};
+use crate::home::{Home, ITSELF, Said, is_alive, wait_until};
 
 /// A command that says something, leaves a stubborn child in a session of its own, and stays.
 /// The process ids of both are in the file.
 fn stubborn(file: &str) -> String {
     format!(
         "echo said; trap '' TERM INT HUP; \
-         setsid sh -c 'trap \"\" TERM INT HUP; echo $$ > {file}.child; sleep 1000' & \
-         echo $$ > {file}; sleep 1000"
+         setsid sh -c 'trap \"\" TERM INT HUP; echo {ITSELF} > {file}.child; sleep 1000' & \
+         echo {ITSELF} > {file}; sleep 1000"
     )
 }
 
 fn pids(home: &Home, file: &str) -> [i32; 2] {
-    [file.to_owned(), format!("{file}.child")]
-        .map(|name| home.wait_for_file(&name).parse().unwrap())
+    [file.to_owned(), format!("{file}.child")].map(|name| home.process_in(&name))
 }
 
 fn signal(process: i32, signal: Signal) {

@@ -3,7 +3,8 @@
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// From the top of the table to its bottom (ARCHITECTURE.md).
-const ORDER: [&str; 9] = [
+const ORDER: [&str; 10] = [
+    "hatchery-failpoints",
     "hatchery-protocol",
     "hatchery-access",
     "hatchery-spawn",

@@ -9,7 +9,7 @@ use std::process::{Child, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::home::{Home, Said, is_alive, wait_until};
+use crate::home::{Home, ITSELF, Said, is_alive, wait_until};
 use crate::wire::Wire;
 
 fn is_running(home: &Home) -> bool {
@@ -245,13 +245,12 @@ fn runs_going_at_the_end_are_interrupted_and_their_processes_gone() {
     for runtime in ["local", "isolated", "acp"] {
         // One ignores the polite request, another has a session of its own.
         let task = format!(
-            "echo words of {runtime}; (trap '' TERM; echo $$ > {runtime}.pid; sleep 600; sleep 600) & \
-             setsid sh -c 'trap \"\" TERM; echo $$ > {runtime}.other; sleep 600; sleep 600' & wait"
+            "echo words of {runtime}; (trap '' TERM; echo {ITSELF} > {runtime}.pid; sleep 600; sleep 600) & \
+             setsid sh -c 'trap \"\" TERM; echo {ITSELF} > {runtime}.other; sleep 600; sleep 600' & wait"
         );
         let child = home.begin(&["spawn", "--runtime", runtime, "--", &task]);
-        let pids: Vec<i32> = ["pid", "other"]
-            .map(|file| home.wait_for_file(&format!("{runtime}.{file}")).parse().unwrap())
-            .into();
+        let pids: Vec<i32> =
+            ["pid", "other"].map(|file| home.process_in(&format!("{runtime}.{file}"))).into();
         going.push((child, pids));
     }
     signal(pid_of(&gateway), Signal::SIGTERM);
@@ -316,9 +315,9 @@ fn a_second_signal_hurries_the_end_and_still_leaves_no_process() {
         "--runtime",
         "acp",
         "--",
-        "trap '' TERM; echo $$ > pid; sleep 600; sleep 600",
+        &format!("trap '' TERM; echo {ITSELF} > pid; sleep 600; sleep 600"),
     ]);
-    let pid: i32 = home.wait_for_file("pid").parse().unwrap();
+    let pid = home.process_in("pid");
     let mut wire = Wire::greeted(&home);
     signal(pid_of(&gateway), Signal::SIGTERM);
     // The first has been heard.
@@ -411,8 +410,8 @@ fn a_path_too_long_for_a_socket_works() {
 #[test]
 fn a_gateway_that_a_command_hosts_can_be_stopped_like_any_other() {
     let home = Home::new();
-    let command = home.begin(&["spawn", "--", "echo $$ > going; sleep 1000"]);
-    let pid: i32 = home.wait_for_file("going").parse().unwrap();
+    let command = home.begin(&["spawn", "--", &format!("echo {ITSELF} > going; sleep 1000")]);
+    let pid = home.process_in("going");
     let stopped = home.run(&["gateway", "stop"]);
     assert_eq!(stopped.status, 0, "{stopped:?}");
     assert!(!is_alive(pid));

@@ -152,6 +152,11 @@ impl Home {
         sessions.map(|s| (text(&s["sessionId"]), text(&s["run"]["status"]))).collect()
     }
 
+    /// Waits until a command has named itself in a file by [`ITSELF`], and gives its number here.
+    pub(crate) fn process_in(&self, name: &str) -> i32 {
+        named(&self.wait_for_file(name))
+    }
+
     /// Waits until a file of this home holds something, and gives it.
     pub(crate) fn wait_for_file(&self, name: &str) -> String {
         let path = self.path().join(name);
@@ -221,6 +226,26 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         // Leaves the processor to what is waited for; the deadline above bounds it all.
         std::thread::park_timeout(Duration::from_millis(2));
     }
+}
+
+/// The words with which a shell command names itself. Its own number alone says little: it may be
+/// in a namespace where it has another than here.
+pub(crate) const ITSELF: &str = "$$ $(readlink /proc/self/ns/pid)";
+
+/// The number that a process has here which names itself by [`ITSELF`]; 0, which is nobody's, if
+/// it is gone.
+pub(crate) fn named(words: &str) -> i32 {
+    let (number, namespace) = words.split_once(' ').unwrap();
+    let is_it = |pid: &i32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        numbers.and_then(|numbers| numbers.split_whitespace().last()) == Some(number)
+            && std::fs::read_link(format!("/proc/{pid}/ns/pid"))
+                .is_ok_and(|link| link.as_os_str() == namespace)
+    };
+    let entries = std::fs::read_dir("/proc").unwrap();
+    let mut pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.find(is_it).unwrap_or(0)
 }
 
 /// Whether a process is there and no zombie.

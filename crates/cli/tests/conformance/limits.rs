@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command};
 
-use crate::home::{Home, Said, is_alive, wait_until};
+use crate::home::{Home, ITSELF, Said, is_alive, wait_until};
 
 /// The command a refusal offers.
 fn remedy(said: &Said) -> String {
@@ -94,9 +94,9 @@ fn acp_can_be_switched_off() {
 
 /// A run that says in a file which process it is, and goes on until it is stopped.
 fn lasting(home: &Home, name: &str, runtime: &str) -> (Child, i32) {
-    let task = format!("echo $$ > {name}.pid; exec sleep 600");
+    let task = format!("echo {ITSELF} > {name}.pid; exec sleep 600");
     let child = home.begin(&["spawn", "--label", name, "--runtime", runtime, "--", &task]);
-    (child, home.wait_for_file(&format!("{name}.pid")).parse().unwrap())
+    (child, home.process_in(&format!("{name}.pid")))
 }
 
 fn with_status(home: &Home, status: &str) -> Vec<String> {
@@ -185,13 +185,12 @@ fn a_deadline_ends_the_run_and_keeps_what_it_said() {
     for runtime in ["local", "isolated", "acp"] {
         // One child of it ignores the polite request, another has a session of its own.
         let task = format!(
-            "echo partial words; (trap '' TERM; echo $$ > {runtime}.pid; sleep 600; sleep 600) & \
-             setsid sh -c 'echo $$ > {runtime}.other; exec sleep 600' & wait; sleep 600"
+            "echo partial words; (trap '' TERM; echo {ITSELF} > {runtime}.pid; sleep 600; sleep 600) & \
+             setsid sh -c 'echo {ITSELF} > {runtime}.other; exec sleep 600' & wait; sleep 600"
         );
         let child = home.begin(&["spawn", "--runtime", runtime, "--timeout", "1s", "--", &task]);
-        let pids: Vec<i32> = ["pid", "other"]
-            .map(|file| home.wait_for_file(&format!("{runtime}.{file}")).parse().unwrap())
-            .into();
+        let pids: Vec<i32> =
+            ["pid", "other"].map(|file| home.process_in(&format!("{runtime}.{file}"))).into();
         let said = Said::from(child.wait_with_output().unwrap());
         assert_eq!(said.status, 1, "{said:?}");
         assert!(said.stderr.contains("Task timed_out"), "{said:?}");

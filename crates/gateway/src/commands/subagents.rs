@@ -28,15 +28,11 @@ impl Said<'_> {
             words.agent.as_ref().and_then(|agent| policy.agents.get(agent)?.harness.as_ref());
         let runtime = if harness.is_some() { RuntimeKind::Acp } else { RuntimeKind::Local };
         let params = SpawnParams {
-            task,
             agent_id: words.agent,
             runtime: Some(runtime),
             model: words.model,
-            cwd: None,
-            caller_cwd: None,
-            run_timeout_seconds: None,
             label: words.label,
-            stream: false,
+            ..SpawnParams::new(task)
         };
         let directories =
             Directories { cwd: None, caller_cwd: conversation::workspace(self.shared)? };
@@ -125,7 +121,7 @@ impl Said<'_> {
     /// The sub-agents of this session and those below them, the newest first.
     async fn children(&self) -> Result<Vec<SessionView>, WireError> {
         let below = Some(self.session.session_id.clone());
-        let filter = SessionFilter { limit: MAX_LISTED, below };
+        let filter = SessionFilter { limit: MAX_LISTED, below, include_archived: false };
         let tree = reading(self.shared, move |store| store.sessions(&filter)).await?;
         Ok(tree.into_iter().filter(|session| session.kind.is_of_a_run()).collect())
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use hatchery_protocol::AgentId;
 use serde::Deserialize;
@@ -47,15 +46,35 @@ pub struct SubagentDefaults {
     pub require_agent_id: bool,
     /// How long a run may take, in seconds; 0 is no limit. Default: 0.
     pub run_timeout_seconds: u32,
+    /// How long a run may wait for a slot, in seconds; 0 is no limit. Default: 0.
+    pub queue_timeout_seconds: u32,
+    /// How long a run may take to get to work, in seconds; 0 is no limit. Default: 300.
+    pub start_timeout_seconds: u32,
+    /// How long a run may give no sign of life, in seconds; 0 is no limit. It is not for commands,
+    /// which may be silent and well. Default: 1,800.
+    pub idle_timeout_seconds: u32,
+    /// How long the session of a run stays in the lists after the run's end, in minutes; 0 is for
+    /// ever. Default: 60.
+    pub archive_after_minutes: u32,
+    /// What each tree of runs may use up.
+    #[serde(default)]
+    pub budget: TreeBudget,
 }
 
-impl SubagentDefaults {
-    /// How long a run may take; none is no limit.
-    #[must_use]
-    pub fn run_timeout(&self) -> Option<Duration> {
-        let seconds = u64::from(self.run_timeout_seconds);
-        (seconds > 0).then(|| Duration::from_secs(seconds))
-    }
+/// What a tree of runs may use up. Default: whatever it needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct TreeBudget {
+    /// Tokens, read and written.
+    pub tokens: Option<u64>,
+    /// Money, in US cents.
+    pub cost_usd_cents: Option<u64>,
+    /// Seconds from the start of the run at the top.
+    pub wall_seconds: Option<u32>,
+    /// Runs that were ever started below the one at the top.
+    pub descendants: Option<u32>,
+    /// Runs at work at a time.
+    pub concurrency: Option<u32>,
 }
 
 /// One agent. What it leaves out comes from [`AgentDefaults`].

@@ -39,7 +39,7 @@ mod tests;
 pub use acp::AcpConfig;
 pub use agents::{
     AcpCommand, AgentDefaults, AgentEntry, AgentRuntime, AgentRuntimeKind, AgentsConfig,
-    SubagentDefaults, SubagentOverrides,
+    SubagentDefaults, SubagentOverrides, TreeBudget,
 };
 pub use allowed::Allowed;
 pub use bind::{Bind, UnknownBind};

@@ -114,6 +114,7 @@ fn bind(flags: &Flags) -> Option<String> {
 const AUTH_MODES: &[&str] = &["token", "password", "none", "trusted-proxy"];
 const SECONDS: Kind = Kind::Whole { min: 0, max: u32::MAX as i64 };
 const MILLISECONDS: Kind = Kind::Whole { min: 1_000, max: 7 * 24 * 60 * 60 * 1_000 };
+const AT_LEAST_ONE_OF_MANY: Kind = Kind::Whole { min: 1, max: 1 << 53 };
 const AT_LEAST_ONE: Kind = Kind::Whole { min: 1, max: u32::MAX as i64 };
 
 /// The table.
@@ -168,6 +169,15 @@ pub(crate) static KEYS: &[Key] = &{
         key("agents.defaults.subagents.allowAgents", Kind::Agents, EmptyList),
         key("agents.defaults.subagents.requireAgentId", Kind::Bool, Bool(false)),
         key("agents.defaults.subagents.runTimeoutSeconds", SECONDS, Number(0)),
+        key("agents.defaults.subagents.queueTimeoutSeconds", SECONDS, Number(0)),
+        key("agents.defaults.subagents.startTimeoutSeconds", SECONDS, Number(300)),
+        key("agents.defaults.subagents.idleTimeoutSeconds", SECONDS, Number(1_800)),
+        key("agents.defaults.subagents.archiveAfterMinutes", SECONDS, Number(60)),
+        key("agents.defaults.subagents.budget.tokens", AT_LEAST_ONE_OF_MANY, Unset),
+        key("agents.defaults.subagents.budget.costUsdCents", AT_LEAST_ONE_OF_MANY, Unset),
+        key("agents.defaults.subagents.budget.wallSeconds", AT_LEAST_ONE, Unset),
+        key("agents.defaults.subagents.budget.descendants", AT_LEAST_ONE, Unset),
+        key("agents.defaults.subagents.budget.concurrency", AT_LEAST_ONE, Unset),
 
         key("agents.entries.*.model", Kind::Model, Unset),
         key("agents.entries.*.workspace", Kind::Directory, Unset),

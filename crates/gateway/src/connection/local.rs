@@ -1,5 +1,6 @@
 //! A connection on the local socket: one frame per line.
 
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use hatchery_protocol::{
     ConnectParams, Line, LineBuffer, PROTOCOL_VERSION, ProtocolVersion, Request, Response,
     WireError,
 };
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
@@ -21,7 +23,7 @@ use super::{
 };
 use crate::gateway::Shared;
 use crate::hello;
-use crate::outbox::{Outbox, Share};
+use crate::outbox::{Closing, Outbox, Share};
 
 /// How long a caller may take to say who it is.
 const GREETING_LIMIT: Duration = Duration::from_secs(10);
@@ -83,6 +85,20 @@ async fn read(
     drop((first, params));
     lines.buffer.set_limit(MAX_FRAME);
     converse(shared, &speaker, &mut lines).await;
+    if is_hung_up(&lines.reader) {
+        // What waits has no reader; nor has what a silent run would say one day.
+        speaker.outbox.cut(Closing::new(1001, "hung up"));
+    }
+}
+
+/// Whether the other end has closed the socket, and not only its own direction of it.
+fn is_hung_up(reader: &OwnedReadHalf) -> bool {
+    let stream: &UnixStream = reader.as_ref();
+    let mut polled = [PollFd::new(stream.as_fd(), PollFlags::empty())];
+    let hung_up = |polled: &PollFd<'_>| {
+        polled.revents().is_some_and(|told| told.contains(PollFlags::POLLHUP))
+    };
+    poll(&mut polled, PollTimeout::ZERO).is_ok() && hung_up(&polled[0])
 }
 
 fn connect(

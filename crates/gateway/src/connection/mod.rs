@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hatchery_protocol::{ErrorCode, Frame, Request, Response, WireError};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use local::serve;
 pub(crate) use speaker::{Origin, Speaker};
@@ -22,7 +22,7 @@ pub(crate) use writer::{Framing, write_frames};
 use crate::dispatch::{self, dispatch};
 use crate::gateway::Shared;
 use crate::hub::ConnectionId;
-use crate::outbox::{Closing, Share};
+use crate::outbox::{Closing, Outbox, Share};
 
 /// The longest frame before a caller is known, in bytes (OpenClaw protocol §1.1).
 pub(crate) const MAX_FIRST_FRAME: usize = 64 * 1024;
@@ -96,8 +96,7 @@ pub(crate) async fn converse(
                 continue;
             }
         };
-        // The semaphore is never closed, so this always gives a permit.
-        let Ok(permit) = Arc::clone(&open).acquire_owned().await else { return };
+        let Some(permit) = room(&open, &speaker.outbox).await else { return };
         let share = Share::Of(Arc::new(permit));
         if speaker.outbox.is_revoked() {
             return;
@@ -120,6 +119,18 @@ pub(crate) async fn converse(
             tokio::spawn(work);
         }
     }
+}
+
+/// A place among the open requests of a connection. Until there is one, nothing is read from it.
+async fn room(open: &Arc<Semaphore>, outbox: &Outbox) -> Option<OwnedSemaphorePermit> {
+    if let Ok(permit) = Arc::clone(open).try_acquire_owned() {
+        return Some(permit);
+    }
+    outbox.deafen(true);
+    // The semaphore is never closed, so this always gives a permit.
+    let permit = Arc::clone(open).acquire_owned().await.ok();
+    outbox.deafen(false);
+    permit
 }
 
 /// Reads a frame that has to be a request.

@@ -40,6 +40,8 @@ impl Speaker {
                 Role::Operator => BTreeSet::new(),
             },
             outbox: outbox.clone(),
+            // Of a local socket the kernel tells when the other end is gone.
+            is_pinged: origin.address.is_some(),
             seen: Seen { client: Some(&params.client), address: origin.address, now_ms: now_ms() },
         };
         shared.hub.join(number, joining);

@@ -1,5 +1,6 @@
 //! The writing side of any connection: frames out of the outbox, in batches.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
@@ -9,8 +10,8 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use crate::outbox::{Content, EncodedEvent, Outgoing, Waiting};
 use crate::websocket::frame;
 
-/// How long a batch may take to be written before the connection counts as dead. Until then a slow
-/// reader slows down the run it watches.
+/// How long nothing of what waits may be taken before the connection counts as dead. Until then a
+/// slow reader slows down the run it watches; one that takes a little now and then goes on doing so.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a connection that is being ended may take to hear the last word.
@@ -67,10 +68,10 @@ pub(crate) async fn write_frames<W: AsyncWrite + Unpin>(
             next = if full { None } else { waiting.queue.try_recv().ok() };
         }
         let outcome = {
-            let mut writing = std::pin::pin!(writer.write_all(&batch));
+            let mut writing = std::pin::pin!(write_all(&mut writer, &batch));
             tokio::select! {
                 biased;
-                outcome = tokio::time::timeout(WRITE_LIMIT, &mut writing) => outcome,
+                outcome = &mut writing => Ok(outcome),
                 _ = waiting.state.is_cut() => {
                     // Half a frame on the wire would make the last word unreadable.
                     tokio::time::timeout(CLOSE_LIMIT, &mut writing).await
@@ -79,12 +80,11 @@ pub(crate) async fn write_frames<W: AsyncWrite + Unpin>(
         };
         match outcome {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => return,
-            Err(_) => {
-                return tracing::warn!(
-                    "a connection was closed: it did not read for {WRITE_LIMIT:?}"
-                );
+            Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                return tracing::warn!("a connection was closed: it read nothing");
             }
+            Ok(Err(_)) => return,
+            Err(_) => return tracing::debug!("a connection that is being ended did not read"),
         }
         waiting.state.written(length);
         held.clear();
@@ -112,6 +112,18 @@ pub(crate) async fn write_frames<W: AsyncWrite + Unpin>(
         Ok(Err(error)) => tracing::debug!("a connection's last word found nobody: {error}"),
         Err(_) => tracing::debug!("a connection did not take its last word"),
     }
+}
+
+/// Writes everything, as long as it is taken bit by bit.
+async fn write_all<W: AsyncWrite + Unpin>(writer: &mut W, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let taken = tokio::time::timeout(WRITE_LIMIT, writer.write(bytes)).await??;
+        if taken == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = &bytes[taken..];
+    }
+    Ok(())
 }
 
 /// The event's number in the receiver's stream. Version 3 leaves out what is not for all.
@@ -145,6 +157,8 @@ impl Framing {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
 
     use bytes::Bytes;
     use hatchery_protocol::ProtocolVersion;
@@ -210,6 +224,22 @@ mod tests {
         outbox.put_line(Bytes::from_static(&[b' '; 64]), Share::None).unwrap();
         write_frames(ours, waiting, Framing::Lines).await;
         assert_eq!(began.elapsed(), WRITE_LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_a_little_now_and_then_is_not_given_up() {
+        let (outbox, waiting) = Outbox::new();
+        let (ours, mut theirs) = tokio::io::duplex(16);
+        outbox.put_line(Bytes::from_static(&[b' '; 160]), Share::None).unwrap();
+        drop(outbox);
+        let writing = tokio::spawn(write_frames(ours, waiting, Framing::Lines));
+        let mut read = 0;
+        while read < 161 {
+            tokio::time::sleep(WRITE_LIMIT - Duration::from_secs(1)).await;
+            read += theirs.read(&mut [0; 16]).await.unwrap();
+        }
+        writing.await.unwrap();
+        assert_eq!(theirs.read(&mut [0; 16]).await.unwrap(), 0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,6 +26,7 @@ fn join(hub: &Hub, connection: u64, role: Role, by_secret: bool) -> Outbox {
         caps: BTreeSet::new(),
         commands: BTreeSet::new(),
         outbox: outbox.clone(),
+        is_pinged: false,
         seen: Seen::default(),
     };
     hub.join(connection, joining);

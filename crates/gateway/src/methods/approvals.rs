@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use hatchery_access::{Approvals, Permit, Refusal};
-use hatchery_protocol::{ErrorCode, Response, WireError};
+use hatchery_access::{Approvals, Caller, Permit, Refusal};
+use hatchery_protocol::{ErrorCode, Response, RunId, WireError};
 use hatchery_store::AuditEvent;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ pub(crate) fn request_exec(
 ) -> Result<(), Refusal> {
     let two_phase = params.two_phase;
     let taken = shared.approvals.request_exec(&shared.hub, permit, asker.connection, params)?;
-    answer(shared, taken, two_phase, asker);
+    answer(shared, taken, two_phase, asker, run_of(permit.caller()));
     Ok(())
 }
 
@@ -48,11 +48,11 @@ pub(crate) fn request_plugin(
 ) -> Result<(), Refusal> {
     let two_phase = params.two_phase;
     let taken = shared.approvals.request_plugin(&shared.hub, permit, asker.connection, params)?;
-    answer(shared, taken, two_phase, asker);
+    answer(shared, taken, two_phase, asker, run_of(permit.caller()));
     Ok(())
 }
 
-fn answer(shared: &Arc<Shared>, taken: Taken, two_phase: bool, asker: Asker) {
+fn answer(shared: &Arc<Shared>, taken: Taken, two_phase: bool, asker: Asker, run: Option<RunId>) {
     match taken {
         Taken::Settled(verdict) => {
             asker.outbox.answer(Response::ok(asker.request, verdict), asker.share);
@@ -62,18 +62,25 @@ fn answer(shared: &Arc<Shared>, taken: Taken, two_phase: bool, asker: Asker) {
                 let first = Response::ok(asker.request.clone(), accepted);
                 asker.outbox.answer(first, asker.share.clone());
             }
-            wait(shared, id, asker);
+            wait(shared, id, asker, run);
         }
     }
 }
 
-/// Answers when the request is settled; meanwhile the connection goes on.
-fn wait(shared: &Arc<Shared>, id: String, asker: Asker) {
+/// Answers when the request is settled; meanwhile the connection goes on, and the run that asks is
+/// known to wait.
+fn wait(shared: &Arc<Shared>, id: String, asker: Asker, run: Option<RunId>) {
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
-        let verdict = shared.approvals.decision(&id).await;
+        let decision = shared.approvals.decision(&id);
+        let verdict = shared.supervisor.while_waiting(run.as_ref(), decision).await;
         asker.outbox.answer(Response::ok(asker.request, verdict), asker.share);
     });
+}
+
+/// The run that asks, where a run does.
+fn run_of(caller: &Caller) -> Option<RunId> {
+    caller.grant().map(|grant| grant.run().clone())
 }
 
 /// Waits for the decision on a request.
@@ -84,7 +91,7 @@ pub(crate) fn wait_decision(
     asker: Asker,
 ) -> Result<(), Refusal> {
     shared.approvals.may_wait(permit, &params.id)?;
-    wait(shared, params.id, asker);
+    wait(shared, params.id, asker, run_of(permit.caller()));
     Ok(())
 }
 

@@ -55,7 +55,11 @@ pub(crate) async fn find(
             None => None,
         };
         let (Some(found), Some(root)) = (&found, below) else { return Ok(found) };
-        let tree = store.sessions(&SessionFilter { limit: MAX_TREE, below: Some(root) })?;
+        let tree = store.sessions(&SessionFilter {
+            limit: MAX_TREE,
+            below: Some(root),
+            include_archived: true,
+        })?;
         Ok(tree.into_iter().find(|seen| seen.session_id == found.session_id))
     })
     .await

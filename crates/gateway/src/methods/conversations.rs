@@ -181,7 +181,12 @@ pub(crate) async fn patch(
     given.retain(|name, _| !name.starts_with("expected"));
     check_settings(&given)?;
     let session = conversation::open(shared, permit.caller(), key, None).await?;
+    let brought_back = given.get("archived").is_some_and(|archived| *archived != json!(true));
     set(shared, &session.session_id, given).await?;
+    if brought_back && session.archived_at_ms.is_some() {
+        let reopened = Event::SessionReopened { session: session.session_id.clone() };
+        shared.supervisor.record(vec![reopened]).await?;
+    }
     let session = read_again(shared, &session).await?;
     Ok(json!({
         "ok": true,

@@ -9,6 +9,7 @@ pub(crate) mod config;
 pub(crate) mod conversation;
 pub(crate) mod conversations;
 pub(crate) mod devices;
+pub(crate) mod export;
 pub(crate) mod gateway;
 pub(crate) mod health;
 pub(crate) mod history;
@@ -24,6 +25,8 @@ pub(crate) mod sessions;
 pub(crate) mod system;
 pub(crate) mod tasks;
 pub(crate) mod turns;
+pub(crate) mod waiting;
+pub(crate) mod watch;
 
 use hatchery_access::{Caller, Refusal, Remedy};
 

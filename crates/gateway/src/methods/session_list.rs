@@ -79,6 +79,7 @@ impl ListKey {
                 Some(Archived::Only(archived)) => Some(archived),
                 Some(Archived::Word(AllWord::All)) => None,
             },
+            include_archived: true,
             search: text("search", params.search)?,
         };
         let extras = RowExtras {

@@ -152,7 +152,8 @@ impl<'a> SessionRow<'a> {
             derived_title: extras.title.then(|| made_title(session)).flatten(),
             last_message_preview: extras.last_message.then(|| preview(session)).flatten(),
             is_main: session.kind == SessionKind::Main,
-            archived: session.settings.get("archived") == Some(&Value::Bool(true)),
+            archived: session.archived_at_ms.is_some()
+                || session.settings.get("archived") == Some(&Value::Bool(true)),
             created_via: if of_a_run.is_some() { "spawn" } else { "operator" },
             created_at: session.created_at_ms,
             updated_at: session.updated_at_ms,
@@ -243,7 +244,7 @@ impl<'a> RowRun<'a> {
 pub(crate) fn wire_status(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Accepted => "queued",
-        RunStatus::Starting | RunStatus::Running => "running",
+        RunStatus::Starting | RunStatus::Running | RunStatus::Waiting => "running",
         RunStatus::Ok => "done",
         RunStatus::Failed | RunStatus::Interrupted => "failed",
         RunStatus::TimedOut => "timeout",

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hatchery_access::{Caller, Permit, Read, Refusal, Remedy, Write};
 use hatchery_protocol::{ErrorCode, SpawnParams, WireError};
-use hatchery_store::{HistoryItem, Lookup, ReadError, SessionView, Store};
+use hatchery_store::{HistoryItem, Lookup, ReadError, SessionView, Store, StoredOutput};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -87,24 +87,31 @@ pub(crate) async fn history(
         Ok((session, items))
     })
     .await?;
-    let items: Vec<Value> = items.iter().map(item).collect();
+    let items: Vec<Value> = items.iter().filter_map(item).collect();
     Ok(json!({"session": session, "items": items}))
 }
 
-fn item(item: &HistoryItem) -> Value {
-    match item {
+/// An item for clients; none for what only counts pieces.
+fn item(item: &HistoryItem) -> Option<Value> {
+    Some(match item {
         HistoryItem::Task(task) => json!({"kind": "task", "task": task}),
-        HistoryItem::Output(output) => {
-            let text = String::from_utf8_lossy(&output.bytes);
-            let exact = (text.as_bytes() != output.bytes).then(|| STANDARD.encode(&output.bytes));
-            json!({"kind": "output", "seq": output.seq, "stream": output.stream,
-                "text": text, "base64": exact})
-        }
+        HistoryItem::Output(output) => return output_item(output),
         HistoryItem::Outcome(outcome) => json!({"kind": "outcome", "outcome": outcome}),
         HistoryItem::Announced { from, outcome } => {
             json!({"kind": "announced", "from": from, "outcome": outcome})
         }
+    })
+}
+
+/// A kept piece of output for clients.
+pub(super) fn output_item(output: &StoredOutput) -> Option<Value> {
+    if output.bytes.is_empty() {
+        return None;
     }
+    let text = String::from_utf8_lossy(&output.bytes);
+    let exact = (text.as_bytes() != output.bytes).then(|| STANDARD.encode(&output.bytes));
+    Some(json!({"kind": "output", "seq": output.seq, "stream": output.stream,
+        "text": text, "base64": exact}))
 }
 
 /// Stops a session's run and everything below it; the answer comes when all of it is gone.

@@ -1,9 +1,11 @@
-//! `tasks.list`: the runs of sub-agents, as the wire's tasks.
+//! `tasks.*`: the runs of sub-agents, as the wire's tasks, and results that could not be told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hatchery_access::{Permit, Read};
-use hatchery_protocol::{AgentId, ErrorCode, RunStatus, SessionKind, WireError};
+use hatchery_access::{Permit, Read, Refusal, Write};
+use hatchery_protocol::{AgentId, ErrorCode, RunId, RunStatus, SessionKind, WireError};
+use hatchery_spawn::Notice;
 use hatchery_store::{ListedSession, SessionQuery};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -67,11 +69,12 @@ pub(crate) async fn list(
         ..SessionQuery::default()
     };
     let page = reading(shared, move |store| store.list_sessions(&query)).await?;
+    let notices: BTreeMap<RunId, Notice> = shared.supervisor.notices().into_iter().collect();
     let seen = offset.saturating_add(limit);
     let tasks: Vec<Value> = page
         .sessions
         .iter()
-        .filter_map(task)
+        .filter_map(|listed| task(listed, &notices))
         .filter(|task| {
             let status = task["status"].as_str().unwrap_or_default();
             params.status.as_ref().is_none_or(|wanted| wanted.hold(status))
@@ -84,8 +87,35 @@ pub(crate) async fn list(
     Ok(answer)
 }
 
+/// Parameters that name a run.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct TaskParams {
+    run_id: RunId,
+}
+
+/// Has a result that could not be told on its route told again.
+pub(crate) fn retry(
+    shared: &Arc<Shared>,
+    permit: &Permit<Write>,
+    params: TaskParams,
+) -> Result<Value, Refusal> {
+    shared.supervisor.retry_notice(permit, params.run_id)?;
+    Ok(json!({"ok": true}))
+}
+
+/// Gives up a result that could not be told on its route.
+pub(crate) fn dismiss(
+    shared: &Arc<Shared>,
+    permit: &Permit<Write>,
+    params: TaskParams,
+) -> Result<Value, Refusal> {
+    shared.supervisor.dismiss_notice(permit, params.run_id)?;
+    Ok(json!({"ok": true}))
+}
+
 /// A session's run as a task. A conversation is none: its turns answer somebody who is there.
-fn task(listed: &ListedSession) -> Option<Value> {
+fn task(listed: &ListedSession, notices: &BTreeMap<RunId, Notice>) -> Option<Value> {
     let session = &listed.session;
     let run = session.run.as_ref().filter(|_| session.kind.is_of_a_run())?;
     let kind = if session.kind == SessionKind::Acp { "acp" } else { "subagent" };
@@ -110,8 +140,18 @@ fn task(listed: &ListedSession) -> Option<Value> {
     if let Some(outcome) = &run.outcome {
         task["updatedAt"] = json!(outcome.ended_at_ms);
         task["endedAt"] = json!(outcome.ended_at_ms);
-        // The result and the end of a run are one commit.
-        task["deliveryStatus"] = json!("delivered");
+        // The result stands in an inbox from the commit of the end on; only a route takes longer.
+        match notices.get(&run.run_id) {
+            None => task["deliveryStatus"] = json!("delivered"),
+            Some(Notice { blocked: None, route, attempts, .. }) => {
+                task["deliveryStatus"] = json!("pending");
+                task["delivery"] = json!({"to": route.to, "attempts": attempts});
+            }
+            Some(Notice { blocked: Some(reason), route, attempts, .. }) => {
+                task["deliveryStatus"] = json!("blocked");
+                task["delivery"] = json!({"to": route.to, "attempts": attempts, "reason": reason});
+            }
+        }
         if let Some(summary) = last_words(&outcome.tail, SUMMARY_CHARACTERS) {
             task["terminalSummary"] = json!(summary);
         }
@@ -126,7 +166,7 @@ fn task(listed: &ListedSession) -> Option<Value> {
 fn status(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Accepted => "queued",
-        RunStatus::Starting | RunStatus::Running => "running",
+        RunStatus::Starting | RunStatus::Running | RunStatus::Waiting => "running",
         RunStatus::Ok => "completed",
         RunStatus::Failed | RunStatus::Interrupted => "failed",
         RunStatus::TimedOut => "timed_out",

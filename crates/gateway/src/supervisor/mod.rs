@@ -5,14 +5,22 @@
 //! in the journal's own order after the commit. The supervisor decides nothing itself.
 
 mod audit;
+mod clocks;
+mod doing;
+mod housekeeping;
+mod keeping;
 mod keys;
+mod notices;
 mod observer;
 mod readers;
 mod recovery;
 mod revocation;
 mod run;
 mod spawning;
+mod spending;
 mod turns;
+mod waiting;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,9 +29,10 @@ use std::time::Duration;
 
 use hatchery_access::{Caller, Permit, Proof, Refusal, Remedy, TicketOffice, Write};
 use hatchery_agent::Cancel;
+use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::{ErrorCode, RunId, RunStatus, SessionId};
-use hatchery_spawn::{Command, Effect, Event, Run, State, decide, effects};
-use hatchery_store::{CommitError, Entry, Store};
+use hatchery_spawn::{Command, Effect, Event, Run, State, effects};
+use hatchery_store::{CommitError, Store};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{oneshot, watch};
@@ -39,6 +48,7 @@ use crate::watchers::Watchers;
 use keys::MessageKeys;
 
 pub(crate) use turns::{Message, Taken};
+pub(crate) use watching::Joined;
 
 pub(crate) use audit::Guest;
 
@@ -59,6 +69,9 @@ pub(crate) struct Supervisor {
     pub(crate) talk: Arc<Talk>,
     /// Held while a session is opened, until that is durable.
     pub(crate) opening: tokio::sync::Mutex<()>,
+    /// Whether it stays when nothing goes on. What had not begun at its end then begins in its
+    /// next life.
+    stays: bool,
     tasks: Handle,
     /// Counts what has happened, so that whoever waits for something looks again.
     changes: watch::Sender<u64>,
@@ -72,11 +85,21 @@ struct Core {
     callers: BTreeMap<RunId, Caller>,
     tasks: BTreeMap<RunId, RunTasks>,
     keepers: BTreeMap<i32, RunId>,
+    /// The connections that runs wait on for what they started: by the run that was started.
+    attached: BTreeMap<RunId, u64>,
+    /// Who is told when a run that waits for results goes on.
+    yielders: BTreeMap<RunId, oneshot::Sender<Vec<RunId>>>,
+    /// The clocks of trees, by the run at the top.
+    tree_clocks: BTreeMap<RunId, AbortHandle>,
     watchers: Watchers,
     message_keys: MessageKeys,
     shutting_down: bool,
+    /// Whether a snapshot is on its way to the journal.
+    snapshot_due: bool,
     /// Why the journal takes nothing any more, once it does not.
     journal_error: Option<CommitError>,
+    /// What is damaged in the journal's file, where something is.
+    journal_fault: Option<String>,
 }
 
 /// What goes on for a run at work.
@@ -87,13 +110,27 @@ struct RunTasks {
 }
 
 /// What a gateway is doing, in numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Load {
     pub(crate) live: usize,
     pub(crate) at_work: u32,
     pub(crate) queued: usize,
     pub(crate) connections: usize,
-    pub(crate) journal_broken: bool,
+    pub(crate) journal: JournalCondition,
+    /// Results that wait to be told on their routes, and those of them that are not tried again.
+    pub(crate) notices: usize,
+    pub(crate) blocked: usize,
+}
+
+/// Whether the journal takes what happens, and can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum JournalCondition {
+    /// All is well.
+    Ok,
+    /// It takes nothing any more, for this reason.
+    Broken(String),
+    /// Its file is damaged in a place that was not needed yet.
+    Damaged(String),
 }
 
 impl Supervisor {
@@ -102,6 +139,7 @@ impl Supervisor {
         settings: Settings,
         launcher: Launcher,
         hub: Arc<Hub>,
+        stays: bool,
     ) -> Arc<Self> {
         let (news, to_tell) = unbounded_channel();
         let talk = Arc::new(Talk::new(Arc::clone(&hub), Handle::current(), news));
@@ -111,9 +149,9 @@ impl Supervisor {
             store,
             settings,
             launcher,
-
             talk,
             opening: tokio::sync::Mutex::default(),
+            stays,
             tasks: Handle::current(),
             changes: watch::Sender::new(0),
         });
@@ -153,62 +191,6 @@ impl Supervisor {
         Ok(tree.into_iter().map(|(_, session)| session).collect())
     }
 
-    /// Plays a command that needs no answer but its refusal.
-    fn command(self: &Arc<Self>, command: &Command) -> Result<(), Refusal> {
-        let policy = self.settings.policy();
-        let now = now_ms();
-        let mut core = self.core();
-        let events = decide(&core.state, &policy, command, now).map_err(Refusal::from)?;
-        self.happen(&mut core, now, events, |_| {});
-        Ok(())
-    }
-
-    /// Applies events and gives them to the journal; what follows from them comes after the
-    /// commit, in the journal's order.
-    fn happen(
-        self: &Arc<Self>,
-        core: &mut Core,
-        now: u64,
-        events: Vec<Event>,
-        afterwards: impl FnOnce(Result<(), CommitError>) + Send + 'static,
-    ) {
-        // The ends of runs are needed after the state has forgotten the runs.
-        let ended: Vec<Run> = events
-            .iter()
-            .filter_map(|event| match event {
-                Event::RunFinished { run, .. } => Some(core.state.get(run)?.run.clone()),
-                _ => None,
-            })
-            .collect();
-        for event in &events {
-            core.state.apply(event);
-            match event {
-                // A dying run starts nothing: its tickets are worth nothing from here on.
-                Event::RunStopping { run, .. } | Event::RunFinished { run, .. } => {
-                    core.tickets.close(run);
-                }
-                _ => {}
-            }
-        }
-        let entries = events.iter().cloned().map(Entry::Event).collect();
-        let supervisor = Arc::clone(self);
-        let after_commit = move |outcome: Result<(), CommitError>| {
-            // Whoever hears that the journal took nothing finds the gateway knowing it too.
-            if let Err(error) = &outcome {
-                supervisor.journal_broke(error, &ended);
-            }
-            // The receipt goes first; then what was promised begins.
-            let durable = outcome.is_ok();
-            afterwards(outcome);
-            if durable {
-                supervisor.publish(&events, &ended);
-            }
-            supervisor.perform(&events);
-            supervisor.changes.send_modify(|count| *count += 1);
-        };
-        self.store.append(now, entries, Box::new(after_commit));
-    }
-
     fn publish(&self, events: &[Event], ended: &[Run]) {
         self.tell_watchers(events, ended);
         self.tell_readers(events, ended);
@@ -223,8 +205,24 @@ impl Supervisor {
                         runtime = %run.runtime, depth = run.depth(), "run accepted");
                 }
                 Event::RunStarting { run } => core.watchers.state(run, RunStatus::Starting),
-                Event::RunRunning { run, .. } => core.watchers.state(run, RunStatus::Running),
+                Event::RunRunning { run, .. } => {
+                    reach(Point::Running);
+                    core.watchers.state(run, RunStatus::Running);
+                }
+                Event::RunWaiting { run, .. } => core.watchers.state(run, RunStatus::Waiting),
+                Event::RunResumed { run, results } => {
+                    core.watchers.state(run, RunStatus::Running);
+                    core.give_results(run, results);
+                }
+                Event::RunRestarting { run } => {
+                    tracing::info!(%run, "run goes on after a crash");
+                    core.watchers.state(run, RunStatus::Starting);
+                }
+                Event::NoticeBlocked { run, reason } => {
+                    tracing::warn!(%run, reason, "the result could not be told on its route");
+                }
                 Event::RunFinished { run, outcome } => {
+                    reach(Point::EndUntold);
                     tracing::info!(%run, status = %outcome.status, exit_code = outcome.exit_code,
                         output_bytes = outcome.output_bytes, "run finished");
                     if let Some(run) = ended.iter().find(|ended| ended.id == *run) {
@@ -234,12 +232,21 @@ impl Supervisor {
                 Event::RunStopping { run, reason } => {
                     tracing::info!(%run, ?reason, "run stopping");
                 }
-                Event::RunAnnounced { .. }
+                Event::RunResumable { .. }
+                | Event::BudgetReserved { .. }
+                | Event::BudgetSettled { .. }
+                | Event::RunAnnounced { .. }
+                | Event::AnnounceMoved { .. }
+                | Event::NoticeDue { .. }
+                | Event::NoticeDelivered { .. }
+                | Event::NoticeDismissed { .. }
                 | Event::Refused { .. }
                 | Event::SessionOpened { .. }
                 | Event::SessionPatched { .. }
                 | Event::SessionReset { .. }
                 | Event::SessionDeleted { .. }
+                | Event::SessionArchived { .. }
+                | Event::SessionReopened { .. }
                 | Event::MessageAdded { .. } => {}
             }
         }
@@ -249,9 +256,13 @@ impl Supervisor {
     fn perform(self: &Arc<Self>, events: &[Event]) {
         for effect in events.iter().filter_map(effects) {
             match effect {
-                Effect::Start(run) if self.core().journal_error.is_none() => self.start(&run),
-                Effect::Start(_) => {}
+                Effect::Start(run) | Effect::Resume(run) if self.takes_what_happens() => {
+                    self.start(&run)
+                }
+                Effect::Start(_) | Effect::Resume(_) => {}
+                Effect::Deliver(run) => self.deliver(&run),
                 Effect::Stop(run) => {
+                    reach(Point::Stopping);
                     if let Some(tasks) = self.core().tasks.get(&run) {
                         tasks.cancel.cancel();
                     }
@@ -274,7 +285,8 @@ impl Supervisor {
             tracing::error!("{error}");
             core.journal_error = Some(error.clone());
             let Core { watchers, tasks, .. } = &mut *core;
-            watchers.keep_only(|run| tasks.contains_key(run));
+            let lost = unavailable("JOURNAL_UNAVAILABLE", error).into();
+            watchers.keep_only(|run| tasks.contains_key(run), &lost);
             for tasks in core.tasks.values() {
                 tasks.cancel.cancel();
             }
@@ -316,11 +328,22 @@ impl Supervisor {
     pub(crate) fn load(&self) -> Load {
         let core = self.core();
         Load {
-            live: if core.is_idle() { 0 } else { core.state.runs().count() },
+            live: if core.is_idle() { 0 } else { core.state.len() },
             at_work: core.state.at_work(),
             queued: core.state.queue().len(),
             connections: core.watchers.connection_count(),
-            journal_broken: core.journal_error.is_some(),
+            journal: match (&core.journal_error, &core.journal_fault) {
+                (Some(error), _) => JournalCondition::Broken(error.to_string()),
+                (None, Some(fault)) => JournalCondition::Damaged(fault.clone()),
+                (None, None) => JournalCondition::Ok,
+            },
+            notices: core.state.notices().len(),
+            blocked: core
+                .state
+                .notices()
+                .values()
+                .filter(|notice| notice.blocked.is_some())
+                .count(),
         }
     }
 
@@ -334,7 +357,8 @@ impl Supervisor {
         }
     }
 
-    /// Returns once no run is live, and the ends of all of them are durable and told.
+    /// Returns once no run is at work or waits to be, and the ends of all of them are durable and
+    /// told. What is left for the next life of the gateway is not waited for.
     pub(crate) async fn idle(&self) {
         let mut changes = self.changes.subscribe();
         while !self.core().is_idle() {
@@ -379,10 +403,14 @@ impl Supervisor {
             core.shutting_down = true;
             core.watchers.shutdown();
         }
-        if let Err(refusal) = self.command(&Command::ShutDown) {
+        reach(Point::ShutdownBegun);
+        let stop = Command::ShutDown { keep_queued: self.stays };
+        if let Err(refusal) = self.command(&stop) {
             tracing::error!("the runs could not be told to stop: {refusal}");
         }
+        reach(Point::ShutdownTold);
         if tokio::time::timeout(SHUTDOWN_GRACE, self.idle()).await.is_ok() {
+            reach(Point::ShutdownIdle);
             return;
         }
         for tasks in self.core().tasks.values() {
@@ -395,13 +423,17 @@ impl Supervisor {
 }
 
 impl Core {
-    /// Whether nothing is going on. What a broken journal did not take never began.
+    /// Whether nothing is going on. What a broken journal did not take never began, and what
+    /// waits begins no more once the gateway is about to end.
     fn is_idle(&self) -> bool {
-        self.state.is_empty() || (self.journal_error.is_some() && self.tasks.is_empty())
+        let nothing_begins = self.journal_error.is_some() || self.shutting_down;
+        self.state.is_empty() || (nothing_begins && self.tasks.is_empty())
     }
 
     fn release(&mut self, run: &RunId) {
         self.callers.remove(run);
+        self.attached.remove(run);
+        self.yielders.remove(run);
         self.keepers.retain(|_, of_run| of_run != run);
         for helper in self.tasks.remove(run).into_iter().flat_map(|tasks| tasks.helpers) {
             helper.abort();

@@ -4,14 +4,18 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::{OutputStream, RunId, SessionId};
-use hatchery_runtime::Observer;
+use hatchery_runtime::{Observer, Progress};
 use hatchery_sandbox::ProcessIdentity;
 use hatchery_spawn::{Command, ProcessMark, Run};
-use hatchery_store::{CommitError, Entry, KEPT_OUTPUT_BYTES};
+use hatchery_store::{CommitError, Entry, KEPT_OUTPUT_BYTES, LastWords};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::Supervisor;
+use super::clocks::Pulse;
+use super::doing::Doings;
 use crate::clock::now_ms;
 use crate::outbox::Share;
 use crate::watchers::OutputPiece;
@@ -30,6 +34,10 @@ pub(super) struct RunObserver {
     session: SessionId,
     window: Arc<Semaphore>,
     said: Said,
+    doings: Doings,
+    pulse: Pulse,
+    /// Whether it pays out of a budget that has an end.
+    is_limited: bool,
 }
 
 /// What a run has said so far: how much, and the end of it. Clones share it.
@@ -39,19 +47,33 @@ pub(super) struct Said(Arc<Mutex<Memory>>);
 #[derive(Debug, Default)]
 struct Memory {
     pieces: u64,
+    /// The last piece of which something is kept.
+    kept: u64,
     bytes: u64,
     tail: VecDeque<u8>,
 }
 
 impl RunObserver {
-    pub(super) fn new(supervisor: &Arc<Supervisor>, run: &Run) -> Self {
+    /// `before` is what an earlier life of the run had said.
+    pub(super) fn new(supervisor: &Arc<Supervisor>, run: &Run, before: Said) -> Self {
         Self {
             supervisor: Arc::clone(supervisor),
             run: run.id.clone(),
             session: run.session.clone(),
             window: Arc::new(Semaphore::new(WINDOW_BYTES)),
-            said: Said::default(),
+            said: before,
+            doings: Doings::default(),
+            pulse: Pulse::new(),
+            is_limited: supervisor.is_limited(run),
         }
+    }
+
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
+    pub(super) fn doings(&self) -> Doings {
+        self.doings.clone()
     }
 
     pub(super) fn said(&self) -> Said {
@@ -69,13 +91,13 @@ impl Observer for RunObserver {
                 boot_id: identity.boot_id,
             }
         });
-        let command = Command::Started { run: self.run.clone(), process };
-        if let Err(refusal) = self.supervisor.command(&command) {
-            tracing::error!("the start of a run was refused: {refusal}");
-        }
+        self.pulse.beat();
+        reach(Point::Unmarked);
+        self.supervisor.note(&Command::Started { run: self.run.clone(), process });
     }
 
     async fn output(&self, stream: OutputStream, bytes: Bytes) {
+        self.pulse.beat();
         let width = u32::try_from(bytes.len().clamp(1, WINDOW_BYTES)).unwrap_or(1);
         // The window is never closed, so the other arm is never taken.
         let share = match Arc::clone(&self.window).acquire_many_owned(width).await {
@@ -99,27 +121,70 @@ impl Observer for RunObserver {
         let supervisor = Arc::clone(&self.supervisor);
         let afterwards = move |durable: Result<(), CommitError>| match durable {
             Ok(()) => {
+                reach(Point::AfterOutput);
                 supervisor.core().watchers.output(&piece, &share);
                 supervisor.talk.said(&piece.run, piece.stream, &piece.bytes, now_ms());
             }
             Err(error) => supervisor.journal_broke(&error, &[]),
         };
+        reach(Point::BeforeOutput);
         self.supervisor.store.append(now_ms(), entries, Box::new(afterwards));
+    }
+
+    async fn progress(&self, progress: Progress) {
+        self.pulse.beat();
+        let run = self.run.clone();
+        match progress {
+            Progress::Alive => {}
+            Progress::Step(step) => self.doings.step(step),
+            Progress::Touched(file) => self.doings.touched(file.display().to_string()),
+            Progress::Waiting(true) => self.supervisor.note(&Command::AwaitApproval { run }),
+            Progress::Waiting(false) => self.supervisor.note(&Command::ApprovalDecided { run }),
+            Progress::Spent(spent) => {
+                if self.doings.spent(spent, Instant::now()) && self.is_limited {
+                    self.supervisor.spent(&self.run, spent);
+                }
+            }
+        }
+    }
+
+    async fn resumable(&self, session: &str) {
+        let (run, session) = (self.run.clone(), session.to_owned());
+        self.supervisor.note(&Command::Resumable { run, session });
     }
 }
 
 impl Said {
+    /// What an earlier life of the run had said. Pieces are numbered on from there.
+    pub(super) fn before(words: &LastWords) -> Self {
+        Self(Arc::new(Mutex::new(Memory {
+            pieces: words.last_seq,
+            kept: words.last_seq,
+            bytes: words.output_bytes,
+            tail: words.tail.bytes().collect(),
+        })))
+    }
+
     /// Takes note of a piece; gives its number and how many bytes came before it.
     fn remember(&self, bytes: &[u8]) -> (u64, u64) {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = memory.bytes;
         memory.pieces += 1;
+        if before < KEPT_OUTPUT_BYTES {
+            memory.kept = memory.pieces;
+        }
         memory.bytes += bytes.len() as u64;
         let newest = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
         let too_many = (memory.tail.len() + newest.len()).saturating_sub(TAIL_BYTES);
         memory.tail.drain(..too_many);
         memory.tail.extend(newest);
         (memory.pieces, before)
+    }
+
+    /// The last piece, where nothing of it is kept: what says later how many pieces there were.
+    pub(super) fn count_beyond_kept(&self) -> Option<u64> {
+        let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (memory.pieces > memory.kept).then_some(memory.pieces)
     }
 
     /// The last of what was said as text, and how many bytes were said altogether.

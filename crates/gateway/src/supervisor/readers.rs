@@ -13,7 +13,7 @@ impl Supervisor {
         for event in events {
             match event {
                 Event::RunAccepted { run } => self.talk.accepted(run),
-                Event::RunStarting { run } => {
+                Event::RunStarting { run } | Event::RunRestarting { run } => {
                     if let Some(run) = self.live_or_ended(run, ended) {
                         self.talk.started(&run, now_ms());
                     }
@@ -25,7 +25,8 @@ impl Supervisor {
                     }
                     self.talk.finished(run, outcome);
                 }
-                Event::RunAnnounced { run, to, in_conversation: true } => {
+                Event::RunAnnounced { run, to, in_conversation: true, .. }
+                | Event::AnnounceMoved { run, to, in_conversation: true } => {
                     let id = format!("{run}:announce");
                     self.talk.news(News::Message { id, with_final: true });
                     self.changed(to, "announce");
@@ -33,6 +34,8 @@ impl Supervisor {
                 Event::SessionOpened { session, .. } => self.changed(session, "create"),
                 Event::SessionPatched { session, .. } => self.changed(session, "patch"),
                 Event::SessionReset { session } => self.changed(session, "reset"),
+                Event::SessionArchived { session } => self.changed(session, "archive"),
+                Event::SessionReopened { session } => self.changed(session, "reopen"),
                 Event::SessionDeleted { key, .. } => {
                     self.talk.news(News::Gone { key: key.clone() });
                 }
@@ -42,6 +45,16 @@ impl Supervisor {
                     self.changed(session, "send");
                 }
                 Event::RunRunning { .. }
+                | Event::RunResumable { .. }
+                | Event::RunWaiting { .. }
+                | Event::RunResumed { .. }
+                | Event::BudgetReserved { .. }
+                | Event::BudgetSettled { .. }
+                | Event::AnnounceMoved { .. }
+                | Event::NoticeDue { .. }
+                | Event::NoticeDelivered { .. }
+                | Event::NoticeBlocked { .. }
+                | Event::NoticeDismissed { .. }
                 | Event::RunStopping { .. }
                 | Event::RunAnnounced { .. }
                 | Event::Refused { .. } => {}

@@ -1,12 +1,16 @@
-//! After a life of the gateway that ended without a word.
+//! After a life of the gateway that ended with runs in it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hatchery_failpoints::{Point, reach};
+use hatchery_protocol::RunId;
 use hatchery_sandbox::{ProcessIdentity, reap};
-use hatchery_spawn::{Command, Event, LastWords};
+use hatchery_spawn::{Command, LastWords, Phase, State};
 
 use super::Supervisor;
+use crate::clock::now_ms;
 use crate::error::StartError;
 
 /// How long what was left behind may take to end before it is killed: longer than a keeper's own
@@ -14,16 +18,65 @@ use crate::error::StartError;
 const PATIENCE: Duration = Duration::from_secs(4);
 
 impl Supervisor {
-    /// Makes sure that nothing of the last life still runs, and marks what was going on then as
-    /// interrupted. Called once, before any door opens.
+    /// Finds out what was going on when the last life ended, makes sure that nothing of it still
+    /// runs, and decides what goes on. Called once, before any door opens.
     pub(crate) async fn recover(self: &Arc<Self>) -> Result<(), StartError> {
-        let left_over = self.store.interrupted_runs()?;
-        if left_over.is_empty() {
+        let state = self.last_state()?;
+        let has_open_notices = !state.notices().is_empty();
+        if state.is_empty() && !has_open_notices {
             return Ok(());
         }
-        let keepers: Vec<ProcessIdentity> = left_over
-            .iter()
-            .filter_map(|run| run.process.clone())
+        reach(Point::RecoveryBegun);
+        self.end_left_over(&state).await;
+        reach(Point::RecoveryReaped);
+        let mut said = BTreeMap::new();
+        for live in state.runs().filter(|live| live.phase != Phase::Queued) {
+            let words = self.store.last_words(&live.run.id)?;
+            let (tail, output_bytes) = (words.tail, words.output_bytes);
+            said.insert(live.run.id.clone(), LastWords { tail, output_bytes });
+        }
+        self.take_over(state);
+        self.note(&Command::Recover { said, resume: self.stays });
+        // Whoever looks next must not find running what does not.
+        self.settled().await;
+        reach(Point::RecoveryMarked);
+        if let Some(error) = self.core().journal_error.clone() {
+            return Err(error.into());
+        }
+        self.set_clocks_again();
+        Ok(())
+    }
+
+    /// The state as the last life left it: its last snapshot, and what happened since.
+    fn last_state(&self) -> Result<State, StartError> {
+        let replay = self.store.recover()?;
+        if replay.passed_over > 0 {
+            tracing::error!(
+                "{} snapshots of the state were not written by this gateway and are not used; \
+                 see `hatchery audit verify`",
+                replay.passed_over
+            );
+        }
+        let snapshot = replay.snapshot.as_deref().map(serde_json::from_str::<State>).transpose();
+        let (mut state, events) = match snapshot {
+            Ok(state) => (state.unwrap_or_default(), replay.events),
+            Err(error) => {
+                tracing::warn!(
+                    "the whole journal is read, as its snapshot is of another form: {error}"
+                );
+                (State::default(), self.store.recover_from_start()?.events)
+            }
+        };
+        for (at_ms, event) in events {
+            state.apply(&event, at_ms);
+        }
+        Ok(state)
+    }
+
+    async fn end_left_over(&self, state: &State) {
+        let keepers: Vec<ProcessIdentity> = state
+            .runs()
+            .filter_map(|live| live.process.clone())
             .map(|mark| ProcessIdentity {
                 pid: mark.pid,
                 start_time: mark.start_time,
@@ -33,27 +86,41 @@ impl Supervisor {
         for reaped in reap(&keepers, PATIENCE).await {
             tracing::info!(?reaped, "looked after a process of the last life");
         }
-        let mut said = Vec::with_capacity(left_over.len());
-        {
-            let mut core = self.core();
-            for interrupted in left_over {
-                let run = interrupted.run.id.clone();
-                core.state.apply(&Event::RunAccepted { run: Box::new(interrupted.run) });
-                said.push(LastWords {
-                    run,
-                    tail: interrupted.tail,
-                    output_bytes: interrupted.output_bytes,
-                });
-            }
+    }
+
+    /// From here on that is the state, and whoever had started a run stands behind it again.
+    fn take_over(&self, state: State) {
+        let mut core = self.core();
+        core.callers = state
+            .runs()
+            .filter_map(|live| {
+                let starter = live.run.starter.clone()?;
+                Some((live.run.id.clone(), starter.restore()))
+            })
+            .collect();
+        for run in state.runs().map(|live| &live.run).filter(|run| run.is_turn()) {
+            self.talk.taken(run, None);
         }
-        if let Err(refusal) = self.command(&Command::Recover { said }) {
-            tracing::error!("interrupted runs could not be marked: {refusal}");
+        core.state = state;
+    }
+
+    /// Sets the clocks that do not begin with a start, and tries again what was not told yet.
+    fn set_clocks_again(self: &Arc<Self>) {
+        let now = now_ms();
+        let (queued, trees, notices) = {
+            let core = self.core();
+            let queued = core.state.runs().filter(|live| live.phase == Phase::Queued);
+            let queued: Vec<_> = queued.map(|live| live.run.clone()).collect();
+            let trees: Vec<_> =
+                core.state.tree_deadlines().map(|(top, at)| (top.clone(), at)).collect();
+            let open = core.state.notices().iter().filter(|(_, notice)| notice.blocked.is_none());
+            let notices: Vec<RunId> = open.map(|(run, _)| run.clone()).collect();
+            (queued, trees, notices)
+        };
+        queued.iter().for_each(|run| self.set_queue_clock(run));
+        for (top, at) in trees {
+            self.set_tree_clock(&top, at.saturating_sub(now));
         }
-        // Whoever looks next must not find them running.
-        self.settled().await;
-        match self.core().journal_error.clone() {
-            Some(error) => Err(error.into()),
-            None => Ok(()),
-        }
+        notices.iter().for_each(|run| self.deliver(run));
     }
 }

@@ -1,28 +1,30 @@
 //! Starting a run and hearing of its end.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hatchery_agent::{Cancel, Conversation, Model, Usage as ModelUsage};
+use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::RunId;
 use hatchery_runtime::{RunEnd, run as run_to_its_end};
 use hatchery_sandbox::{TicketSource, ticket_channel};
 use hatchery_spawn::{Command, Ending, Run, Usage};
 
-use super::observer::RunObserver;
+use super::doing::Doing;
+use super::observer::{RunObserver, Said};
 use super::{RunTasks, Supervisor};
 use crate::clock::now_ms;
 use crate::models::model_of;
 use crate::talk::conversation;
 
 impl Supervisor {
-    /// Starts a run that has its slot.
+    /// Starts a run that has its slot, or starts it again to go on from where it was.
     pub(super) fn start(self: &Arc<Self>, id: &RunId) {
         let cancel = Cancel::new();
-        let run = {
+        let (run, resume) = {
             let mut core = self.core();
             let Some(live) = core.state.get(id) else { return };
             let run = live.run.clone();
+            let resume = (live.restarts > 0).then(|| live.resumable.clone());
             // A run that was stopped before it began still goes its way to the end, but without
             // the authority to start anything.
             if live.stopping.is_some() {
@@ -34,29 +36,42 @@ impl Supervisor {
             }
             let tasks = RunTasks { cancel: cancel.clone(), helpers: Vec::new() };
             core.tasks.insert(id.clone(), tasks);
-            run
+            (run, resume)
         };
         let supervisor = Arc::clone(self);
         // Entered here because this may run on the journal's thread.
         let _runtime = self.tasks.enter();
-        self.tasks.spawn(async move { supervisor.attend(run, cancel).await });
+        self.tasks.spawn(async move { supervisor.attend(run, resume, cancel).await });
     }
 
     /// Stays with a run until its processes are gone.
-    async fn attend(self: Arc<Self>, run: Run, cancel: Cancel) {
-        let observer = RunObserver::new(&self, &run);
-        let said = observer.said();
+    ///
+    /// `resume` is there for a run that goes on, and in it the name under which its agent keeps
+    /// its session, where an agent has one.
+    async fn attend(self: Arc<Self>, run: Run, resume: Option<Option<String>>, cancel: Cancel) {
+        let before = match &resume {
+            Some(session) => self.said_before(&run.id, session.is_some()).await,
+            None => Said::default(),
+        };
+        let observer = RunObserver::new(&self, &run, before);
+        let (said, doings) = (observer.said(), observer.doings());
+        self.set_clocks(&run, observer.pulse());
         let end = match ticket_channel() {
             Ok((source, ticket)) => {
                 self.help(&run.id, self.clone().hand_out_tickets(run.id.clone(), source));
-                if let Some(limit) = run.timeout_ms {
-                    self.help(&run.id, self.clone().watch_deadline(run.id.clone(), limit));
-                }
                 match model_of(&self.settings.config(), &run) {
                     Ok(model) => {
                         let earlier = self.earlier(&run, model.as_ref()).await;
-                        let spec = self.launcher.spec(&run, ticket, model, earlier);
-                        Ok(run_to_its_end(spec, self.launcher.keeper(), observer, cancel).await)
+                        match self.afford(&run, model.as_ref(), &earlier) {
+                            Ok(()) => {
+                                let mut spec = self.launcher.spec(&run, ticket, model, earlier);
+                                spec.resume = resume.flatten();
+                                let keeper = self.launcher.keeper();
+                                reach(Point::BeforeProcess);
+                                Ok(run_to_its_end(spec, keeper, observer, cancel).await)
+                            }
+                            Err(refusal) => Err(refusal.to_string()),
+                        }
                     }
                     Err(gone) => Err(gone.to_string()),
                 }
@@ -66,18 +81,58 @@ impl Supervisor {
         let mut usage = None;
         let (exit_code, failure) = match end {
             Ok(RunEnd::Answered { exit_code, report }) => {
-                usage = report.and_then(|report| report.usage).map(tokens);
+                usage = report.and_then(|report| report.usage);
                 (exit_code, None)
             }
             Ok(RunEnd::Cancelled) => (None, Some("it was cancelled".to_owned())),
             Ok(RunEnd::Failed(failure)) => (None, Some(failure.to_string())),
             Err(failure) => (None, Some(failure)),
         };
-        let (tail, output_bytes) = said.last_words();
-        let ending = Ending { exit_code, failure, tail, output_bytes, usage };
-        if let Err(refusal) = self.command(&Command::Ended { run: run.id, ending }) {
-            tracing::error!("the end of a run was refused: {refusal}");
+        reach(Point::Returned);
+        let Doing { last_step, files_touched, spent } = doings.so_far();
+        let usage = usage.or(spent.tokens);
+        self.settle_up(&run, usage, spent);
+        if let Some(seq) = said.count_beyond_kept() {
+            self.count_pieces(&run.id, seq);
         }
+        let (tail, output_bytes) = said.last_words();
+        let ending = Ending {
+            exit_code,
+            failure,
+            tail,
+            output_bytes,
+            usage: usage.map(tokens),
+            cost_micros: spent.micro_dollars,
+            last_step,
+            files_touched,
+        };
+        let heard = self.is_heard(&run.id);
+        self.note(&Command::Ended { run: run.id, ending, heard });
+    }
+
+    /// What an earlier life of the run had said. A question that is asked anew gets a whole answer,
+    /// so the half of one is not put before it.
+    async fn said_before(self: &Arc<Self>, run: &RunId, goes_on: bool) -> Said {
+        let (supervisor, id) = (Arc::clone(self), run.clone());
+        let read = tokio::task::spawn_blocking(move || supervisor.store.last_words(&id)).await;
+        let mut words = match read {
+            Ok(Ok(words)) => words,
+            Ok(Err(error)) => {
+                tracing::error!(%run, "what the run had said cannot be read: {error}");
+                return Said::default();
+            }
+            Err(_) => return Said::default(),
+        };
+        if !goes_on {
+            words.tail.clear();
+        }
+        Said::before(&words)
+    }
+
+    /// Whether the run above is told the end on a connection of its own.
+    fn is_heard(&self, run: &RunId) -> bool {
+        let core = self.core();
+        core.attached.get(run).is_some_and(|connection| core.watchers.is_open(*connection))
     }
 
     /// What was said in a turn's conversation before it, for a model that can use it.
@@ -98,7 +153,7 @@ impl Supervisor {
     }
 
     /// Runs a task that ends with the run at the latest.
-    fn help(&self, run: &RunId, task: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn help(&self, run: &RunId, task: impl Future<Output = ()> + Send + 'static) {
         let helper = self.tasks.spawn(task).abort_handle();
         match self.core().tasks.get_mut(run) {
             Some(tasks) => tasks.helpers.push(helper),
@@ -117,13 +172,6 @@ impl Supervisor {
             if let Err(error) = source.send(ticket.as_bytes()).await {
                 return tracing::debug!(%run, "nobody takes tickets any more: {error}");
             }
-        }
-    }
-
-    async fn watch_deadline(self: Arc<Self>, run: RunId, limit_ms: u64) {
-        tokio::time::sleep(Duration::from_millis(limit_ms)).await;
-        if let Err(refusal) = self.command(&Command::DeadlinePassed { run }) {
-            tracing::error!("a deadline was refused: {refusal}");
         }
     }
 }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use hatchery_access::{Permit, Refusal, Write};
-use hatchery_protocol::{RunStatus, RuntimeKind, SessionId, SpawnAccepted, SpawnParams};
-use hatchery_spawn::{Asked, Command, Event, SpawnRequest, decide};
+use hatchery_failpoints::{Point, reach};
+use hatchery_protocol::{
+    RunStatus, RuntimeKind, SessionId, SpawnAccepted, SpawnBudget, SpawnParams,
+};
+use hatchery_spawn::{Asked, Budget, Command, Deadlines, Event, Route, Run, SpawnRequest};
 use hatchery_store::CommitError;
 use tokio::sync::oneshot;
 
 use super::{Directories, Supervisor, unavailable};
 use crate::asker::Asker;
-use crate::clock::now_ms;
 use crate::ids::draw;
 use crate::watchers::Watcher;
 
@@ -26,7 +28,7 @@ impl Supervisor {
         directories: Directories,
         asker: Asker,
     ) -> Result<(), Refusal> {
-        let watcher = params.stream.then(|| asker.watcher());
+        let watcher = params.stream.then(|| (asker.connection, asker.watcher()));
         self.take_on(permit, params, directories, None, watcher, |outcome, receipt| {
             asker.answer(outcome, receipt);
         })
@@ -64,11 +66,11 @@ impl Supervisor {
         params: SpawnParams,
         directories: Directories,
         asked: Option<(SessionId, Asked)>,
-        watcher: Option<Watcher>,
+        watcher: Option<(u64, Watcher)>,
         receive: impl FnOnce(Result<(), CommitError>, Option<SpawnAccepted>) + Send + 'static,
     ) -> Result<(), Refusal> {
         let (run, session) = draw().map_err(|error| unavailable("NO_RANDOMNESS", error))?;
-        let mut request = SpawnRequest {
+        let request = SpawnRequest {
             caller: permit.caller().clone(),
             run,
             session,
@@ -79,21 +81,24 @@ impl Supervisor {
             model: params.model,
             cwd: directories.cwd,
             caller_cwd: directories.caller_cwd,
-            timeout_ms: params.run_timeout_seconds.map(|seconds| seconds.saturating_mul(1_000)),
+            timeout_ms: params.run_timeout_seconds.map(milliseconds),
+            deadlines: Deadlines {
+                queue_ms: params.queue_timeout_seconds.map(milliseconds),
+                start_ms: params.start_timeout_seconds.map(milliseconds),
+                idle_ms: params.idle_timeout_seconds.map(milliseconds),
+            },
+            budget: params.budget.map(budget).unwrap_or_default(),
+            route: params.announce_to.map(route),
             label: params.label,
-            shutting_down: false,
         };
         let policy = self.settings.policy();
-        let now = now_ms();
         let caller = request.caller.clone();
         let mut core = self.core();
         if let Some(error) = &core.journal_error {
             return Err(unavailable("JOURNAL_UNAVAILABLE", error));
         }
-        request.shutting_down = core.shutting_down;
-        let decided = decide(&core.state, &policy, &Command::Spawn(Box::new(request)), now);
-        let events = match decided {
-            Ok(events) => events,
+        let step = match core.decide(&policy, &Command::Spawn(Box::new(request))) {
+            Ok(step) => step,
             Err(refusal) => {
                 drop(core);
                 let refusal = Refusal::from(refusal);
@@ -101,23 +106,56 @@ impl Supervisor {
                 return Err(refusal);
             }
         };
-        for event in &events {
-            if let Event::RunAccepted { run } = event {
-                core.callers.insert(run.id.clone(), caller.clone());
-                if let Some(watcher) = watcher.clone() {
-                    core.watchers.watch(run.id.clone(), watcher);
+        let accepted = step.events.iter().find_map(|event| match event {
+            Event::RunAccepted { run } => Some(&**run),
+            _ => None,
+        });
+        if let Some(run) = accepted {
+            core.callers.insert(run.id.clone(), caller.clone());
+            if let Some((connection, watcher)) = watcher {
+                core.watchers.watch(run.id.clone(), watcher);
+                if caller.grant().is_some() {
+                    core.attached.insert(run.id.clone(), connection);
                 }
             }
+            self.set_queue_clock(run);
         }
-        let receipt = events.iter().find_map(receipt);
-        self.happen(&mut core, now, events, move |outcome| receive(outcome, receipt));
+        let receipt = accepted.map(receipt);
+        self.keep(&mut core, step, move |outcome| {
+            receive(outcome, receipt);
+            reach(Point::Receipt);
+        });
         Ok(())
     }
 }
 
-fn receipt(event: &Event) -> Option<SpawnAccepted> {
-    let Event::RunAccepted { run } = event else { return None };
-    Some(SpawnAccepted {
+fn milliseconds(seconds: u64) -> u64 {
+    seconds.saturating_mul(1_000)
+}
+
+fn budget(asked: SpawnBudget) -> Budget {
+    Budget {
+        tokens: asked.tokens,
+        cost_micros: asked.cost_usd.map(micro_dollars),
+        wall_ms: asked.wall_seconds.map(milliseconds),
+        descendants: asked.descendants,
+        concurrency: asked.concurrency,
+    }
+}
+
+/// Rounded to the nearest; what is no amount of money is none.
+fn micro_dollars(dollars: f64) -> u64 {
+    let micros = (dollars * 1e6).round();
+    // A cast of a float stops at the ends of the range, and makes 0 of what is no number.
+    micros as u64
+}
+
+fn route(to: String) -> Route {
+    Route { channel: "webhook".to_owned(), to }
+}
+
+fn receipt(run: &Run) -> SpawnAccepted {
+    SpawnAccepted {
         status: RunStatus::Accepted,
         run_id: run.id.clone(),
         session_id: run.session.clone(),
@@ -125,5 +163,5 @@ fn receipt(event: &Event) -> Option<SpawnAccepted> {
         agent_id: run.agent.clone(),
         runtime: run.runtime,
         model: run.model.clone(),
-    })
+    }
 }

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hatchery_access::{Caller, Permit, Refusal, Write};
+use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::{RunId, SessionId, Task};
-use hatchery_spawn::{Command, Event, TurnRequest, decide};
+use hatchery_spawn::{Command, Event, Step, TurnRequest};
 use hatchery_store::{CommitError, SessionView};
 use tokio::sync::oneshot;
 
 use super::{Supervisor, unavailable};
-use crate::clock::now_ms;
 use crate::ids::draw;
 use crate::watchers::Watcher;
 
@@ -49,7 +49,7 @@ impl Supervisor {
         let (run, _) = draw().map_err(|error| unavailable("NO_RANDOMNESS", error))?;
         let caller = permit.caller().clone();
         let key = message.key;
-        let mut request = TurnRequest {
+        let request = TurnRequest {
             caller: caller.clone(),
             run,
             session: session.session_id.clone(),
@@ -61,10 +61,8 @@ impl Supervisor {
             model: message.model,
             caller_cwd: message.workspace,
             timeout_ms: message.timeout_ms,
-            shutting_down: false,
         };
         let policy = self.settings.policy();
-        let now = now_ms();
         let mut core = self.core();
         if let Some(error) = &core.journal_error {
             return Err(unavailable("JOURNAL_UNAVAILABLE", error));
@@ -72,9 +70,8 @@ impl Supervisor {
         if let Err(session) = core.message_keys.take(&key, &session.session_id) {
             return Ok(Taken::Before(session));
         }
-        request.shutting_down = core.shutting_down;
-        let events = match decide(&core.state, &policy, &Command::Turn(Box::new(request)), now) {
-            Ok(events) => events,
+        let step = match core.decide(&policy, &Command::Turn(Box::new(request))) {
+            Ok(step) => step,
             Err(refusal) => {
                 core.message_keys.give_back(&key);
                 drop(core);
@@ -83,11 +80,14 @@ impl Supervisor {
                 return Err(refusal);
             }
         };
-        if let Some(Event::RunAccepted { run }) = events.first() {
+        if let Some(Event::RunAccepted { run }) = step.events.first() {
             core.callers.insert(run.id.clone(), caller);
             self.talk.taken(run, waiter);
         }
-        self.happen(&mut core, now, events, receipt);
+        self.keep(&mut core, step, |outcome| {
+            receipt(outcome);
+            reach(Point::Receipt);
+        });
         Ok(Taken::New)
     }
 
@@ -114,7 +114,6 @@ impl Supervisor {
         only: Option<&str>,
     ) -> Result<Vec<String>, Refusal> {
         let policy = self.settings.policy();
-        let now = now_ms();
         let mut core = self.core();
         let live: Vec<(RunId, String)> = core
             .state
@@ -129,11 +128,11 @@ impl Supervisor {
             },
         };
         let command = Command::Hush { caller: caller.clone(), session: session.clone(), only };
-        let events = decide(&core.state, &policy, &command, now).map_err(Refusal::from)?;
-        let is_stopped = |run: &RunId| events.iter().any(|event| event.run() == Some(run));
+        let step = core.decide(&policy, &command).map_err(Refusal::from)?;
+        let is_stopped = |run: &RunId| step.events.iter().any(|event| event.run() == Some(run));
         let stopped =
             live.into_iter().filter(|(run, _)| is_stopped(run)).map(|(_, name)| name).collect();
-        self.happen(&mut core, now, events, |_| {});
+        self.keep(&mut core, step, |_| {});
         Ok(stopped)
     }
 
@@ -155,7 +154,8 @@ impl Supervisor {
             if let Some(error) = &core.journal_error {
                 return Err(unavailable("JOURNAL_UNAVAILABLE", error));
             }
-            self.happen(&mut core, now_ms(), events, move |outcome| {
+            let step = Step { events, ended: Vec::new() };
+            self.keep(&mut core, step, move |outcome| {
                 receipt(outcome.clone());
                 if tell.send(outcome).is_err() {
                     tracing::debug!("nobody waits for an entry any more");

@@ -85,6 +85,9 @@ mod tests {
             output_bytes: 0,
             ended_at_ms: 0,
             usage: None,
+            cost_micros: None,
+            last_step: None,
+            files_touched: Vec::new(),
         };
         message(Said::Answer { run: run.to_owned(), model: String::new(), outcome })
     }

@@ -1,6 +1,6 @@
 //! Frames as the gateway sends them: not masked, not in pieces.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::protocol::frame::{Frame, FrameHeader};
@@ -11,6 +11,13 @@ use crate::outbox::Closing;
 pub(crate) fn text_header(to: &mut BytesMut, length: usize) {
     let header = FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
     write(to, |writer| header.format(length as u64, writer));
+}
+
+/// A ping, which a client's WebSocket answers by itself.
+pub(crate) fn ping() -> BytesMut {
+    let mut bytes = BytesMut::new();
+    write(&mut bytes, |writer| Frame::ping(Bytes::new()).format(writer));
+    bytes
 }
 
 /// A close frame.
@@ -38,7 +45,7 @@ fn write(
 mod tests {
     use bytes::BytesMut;
 
-    use super::{close, text_header};
+    use super::{close, ping, text_header};
     use crate::outbox::Closing;
 
     #[test]
@@ -53,6 +60,11 @@ mod tests {
             text_header(&mut bytes, length);
             assert_eq!(&bytes[..], expected, "{length}");
         }
+    }
+
+    #[test]
+    fn a_ping_is_two_bytes() {
+        assert_eq!(&ping()[..], &[0x89, 0]);
     }
 
     #[test]

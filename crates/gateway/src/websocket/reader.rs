@@ -58,9 +58,12 @@ impl<R: AsyncRead + Unpin> Messages<R> {
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Unreadable>> {
         loop {
-            let mut socket = Socket { reader: &mut self.reader, cx, replies: BytesMut::new() };
+            let mut socket = Socket::new(&mut self.reader, cx);
             let read = self.context.read(&mut socket);
-            let replies = socket.replies;
+            let Socket { replies, came, .. } = socket;
+            if came {
+                self.outbox.hear();
+            }
             if !replies.is_empty() {
                 self.outbox.put_control(replies.freeze());
             }
@@ -103,13 +106,24 @@ struct Socket<'a, 'b, R> {
     cx: &'a mut Context<'b>,
     /// What tungstenite answers by itself.
     replies: BytesMut,
+    /// Whether anything came.
+    came: bool,
+}
+
+impl<'a, 'b, R> Socket<'a, 'b, R> {
+    fn new(reader: &'a mut R, cx: &'a mut Context<'b>) -> Self {
+        Self { reader, cx, replies: BytesMut::new(), came: false }
+    }
 }
 
 impl<R: AsyncRead + Unpin> Read for Socket<'_, '_, R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let mut into = ReadBuf::new(into);
         match Pin::new(&mut *self.reader).poll_read(self.cx, &mut into) {
-            Poll::Ready(outcome) => outcome.map(|()| into.filled().len()),
+            Poll::Ready(outcome) => outcome.map(|()| {
+                self.came |= !into.filled().is_empty();
+                into.filled().len()
+            }),
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }
     }

@@ -78,12 +78,20 @@ pub(crate) fn connect(
     let gone = watch::Sender::new(false);
     let peer = Peer { shared: Arc::default(), outgoing };
     let reader = Reader { peer: peer.clone(), role, incoming: sender, gone: gone.subscribe() };
+    let mut nobody_reads = gone.subscribe();
+    let writer = async move {
+        tokio::select! {
+            () = write(output, queue) => {}
+            // Somebody else may hold the stream open, and read nothing from it.
+            _ = nobody_reads.wait_for(|&gone| gone) => {}
+        }
+    };
     Connection {
         peer,
         incoming,
         gone,
         reader: tokio::spawn(reader.run(input)),
-        writer: tokio::spawn(write(output, queue)),
+        writer: tokio::spawn(writer),
     }
 }
 

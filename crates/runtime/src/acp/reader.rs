@@ -25,6 +25,10 @@ const JUNK_AT_FIRST: u64 = 64;
 /// written can be read without waiting.
 const SILENCE: Duration = Duration::from_millis(100);
 
+/// The most that is still read after that. A pipe holds no more (`/proc/sys/fs/pipe-max-size` is
+/// 1 MiB by default), so what comes beyond it was not written by the other side.
+const LEFT_IN_PIPE: usize = 1024 * 1024;
+
 /// Lines that meant nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Junk(Mutex<JunkSeen>);
@@ -87,6 +91,7 @@ impl Reader {
     async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin)) {
         let mut buffer = LineBuffer::new(LINE);
         let mut understood = false;
+        let mut left = LEFT_IN_PIPE;
         loop {
             let count = tokio::select! {
                 biased;
@@ -98,7 +103,10 @@ impl Reader {
                     return;
                 }
             }
-            if count == 0 {
+            if *self.gone.borrow() {
+                left = left.saturating_sub(count);
+            }
+            if count == 0 || left == 0 {
                 break;
             }
         }

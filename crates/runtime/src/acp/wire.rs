@@ -15,6 +15,8 @@ pub(crate) const VERSION: u64 = 1;
 pub(crate) const INITIALIZE: &str = "initialize";
 pub(crate) const AUTHENTICATE: &str = "authenticate";
 pub(crate) const NEW_SESSION: &str = "session/new";
+pub(crate) const RESUME_SESSION: &str = "session/resume";
+pub(crate) const LOAD_SESSION: &str = "session/load";
 pub(crate) const PROMPT: &str = "session/prompt";
 /// Notifications to an agent.
 pub(crate) const CANCEL: &str = "session/cancel";

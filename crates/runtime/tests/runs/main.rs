@@ -6,10 +6,13 @@
 
 mod agent;
 mod any_runtime;
+mod cancels;
 #[path = "../../../cli/tests/conformance/model_server.rs"]
 #[allow(dead_code, missing_docs)]
 mod model_server;
 mod parts;
+mod resuming;
+mod signs;
 mod strangers;
 mod support;
 
@@ -35,6 +38,13 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Every test starts a handful of processes; more at once only makes a small machine slow.
     arguments.test_threads.get_or_insert(4);
-    let trials = [agent::all(), any_runtime::all(), strangers::all()];
+    let trials = [
+        agent::all(),
+        any_runtime::all(),
+        cancels::all(),
+        resuming::all(),
+        signs::all(),
+        strangers::all(),
+    ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

@@ -21,7 +21,7 @@ pub(crate) fn all() -> Vec<Trial> {
 }
 
 /// An agent that opens a session, is prompted, and goes on as `rest` says.
-fn agent(rest: &str) -> Launch {
+pub(crate) fn agent(rest: &str) -> Launch {
     script(&format!(
         r#"
 say() {{ printf '%s\n' "$1"; }}
@@ -37,7 +37,8 @@ read -r line
     ))
 }
 
-fn hurried(launch: Launch) -> RunSpec {
+/// A run with little patience for what an agent should do by itself.
+pub(crate) fn hurried(launch: Launch) -> RunSpec {
     let deadlines = AcpDeadlines {
         cancel: Duration::from_millis(100),
         exit: Duration::from_millis(100),
@@ -96,8 +97,11 @@ pub(crate) async fn an_agent_that_does_not_heed_a_cancel_is_killed() {
 }
 
 pub(crate) async fn an_agent_that_says_nothing_has_not_answered() {
-    let (end, _) = outcome(hurried(agent("end; echo 'no key' >&2"))).await;
-    assert_eq!(end, "the agent ended its turn without an answer; it said: no key");
+    for nothing in ["", "chunk ''; chunk ' '; chunk '\\n';"] {
+        let launch = agent(&format!("{nothing} end; echo 'no key' >&2"));
+        let (end, _) = outcome(hurried(launch)).await;
+        assert_eq!(end, "the agent ended its turn without an answer; it said: no key");
+    }
 }
 
 pub(crate) async fn an_agent_noisy_on_its_standard_error_is_not_held_up() {

@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::future::Future;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hatchery_agent::{Cancel, Conversation, Model};
+use hatchery_agent::{Cancel, ChatModel, Conversation, Model, ModelDeadlines};
 use hatchery_protocol::{AgentId, OutputStream, Task};
-use hatchery_runtime::{AcpDeadlines, Launch, Observer, RunEnd, RunSpec, run};
+use hatchery_runtime::{AcpDeadlines, Launch, Observer, Progress, RunEnd, RunSpec, Spent, run};
 use hatchery_sandbox::{KeeperCommand, Network, ProcessIdentity};
 
 /// Runs one test. The limit is there to fail rather than hang; nothing is expected to take long.
@@ -53,6 +54,21 @@ pub(crate) fn spec(launch: Launch, task: Task) -> RunSpec {
         ticket: None,
         launch,
         deadlines: AcpDeadlines::default(),
+        resume: None,
+    }
+}
+
+/// The model `mock/echo`, at this address.
+pub(crate) fn chat_model(base_url: String) -> ChatModel {
+    ChatModel {
+        provider: "mock".to_owned(),
+        id: "echo".to_owned(),
+        base_url,
+        api_key: None,
+        headers: Vec::new(),
+        context_window: None,
+        max_tokens: None,
+        deadlines: ModelDeadlines::default(),
     }
 }
 
@@ -65,6 +81,8 @@ struct State {
     started: Option<ProcessIdentity>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
+    progress: Vec<Progress>,
+    resumable: Vec<String>,
     /// Cancels the run once this has been printed.
     cancel_at: Option<(Vec<u8>, Cancel)>,
 }
@@ -90,6 +108,16 @@ impl Observer for Seen {
             cancel.cancel();
         }
     }
+
+    async fn progress(&self, progress: Progress) {
+        let mut state = self.0.lock().unwrap();
+        assert!(state.started.is_some(), "progress comes after the start");
+        state.progress.push(progress);
+    }
+
+    async fn resumable(&self, session: &str) {
+        self.0.lock().unwrap().resumable.push(session.to_owned());
+    }
 }
 
 impl Seen {
@@ -99,6 +127,23 @@ impl Seen {
 
     pub(crate) fn stderr(&self) -> Vec<u8> {
         self.0.lock().unwrap().stderr.clone()
+    }
+
+    /// What was told beside output, without what is a sign of life and nothing else.
+    pub(crate) fn progress(&self) -> Vec<Progress> {
+        let progress = self.0.lock().unwrap().progress.clone();
+        progress.into_iter().filter(|progress| *progress != Progress::Alive).collect()
+    }
+
+    /// How often it showed that it lives and nothing else.
+    pub(crate) fn life(&self) -> usize {
+        let state = self.0.lock().unwrap();
+        state.progress.iter().filter(|progress| **progress == Progress::Alive).count()
+    }
+
+    /// The sessions that can be taken up again.
+    pub(crate) fn resumable(&self) -> Vec<String> {
+        self.0.lock().unwrap().resumable.clone()
     }
 
     /// Whether the keeper, and with it everything below it, is gone.
@@ -119,6 +164,24 @@ pub(crate) async fn outcome_cancelled_at(spec: RunSpec, words: &str) -> (String,
     outcome_of(spec, seen, cancel).await
 }
 
+/// The same for a run that is cancelled once the file `ready` is in its directory.
+pub(crate) async fn outcome_cancelled_when_ready(spec: RunSpec) -> (String, Seen) {
+    let (cancel, ready) = (Cancel::new(), spec.cwd.join("ready"));
+    let run = outcome_of(spec, Seen::default(), cancel.clone());
+    let watch = async {
+        appears(&ready).await;
+        cancel.cancel();
+    };
+    tokio::join!(run, watch).0
+}
+
+/// Returns once there is such a file.
+pub(crate) async fn appears(file: &Path) {
+    while !file.exists() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 async fn outcome_of(spec: RunSpec, seen: Seen, cancel: Cancel) -> (String, Seen) {
     let end = run(spec, keeper(), seen.clone(), cancel).await;
     assert!(seen.is_gone(), "a process is left after {end:?}");
@@ -131,14 +194,12 @@ async fn outcome_of(spec: RunSpec, seen: Seen, cancel: Cancel) -> (String, Seen)
     (words, seen)
 }
 
-/// Process ids of the tree, one a line.
-pub(crate) fn processes(printed: &[u8]) -> Vec<i32> {
-    let text = String::from_utf8(printed.to_vec()).unwrap();
-    text.lines().filter_map(|line| line.parse().ok()).collect()
-}
-
-pub(crate) fn runs(pid: i32) -> bool {
-    ProcessIdentity::of(pid).is_some_and(|process| process.is_running())
+/// How many processes have these words in their command line. In a namespace of its own a
+/// process cannot tell the number it has here.
+pub(crate) fn at_work(words: &str) -> usize {
+    let entries = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    let lines = entries.filter_map(|path| std::fs::read(path.join("cmdline")).ok());
+    lines.filter(|line| String::from_utf8_lossy(line).contains(words)).count()
 }
 
 /// What a run says that has no process of its own, and how it ended.
@@ -147,28 +208,47 @@ pub(crate) async fn said_by_a_model(spec: RunSpec) -> (String, Vec<u8>) {
     let words = match run(spec, keeper(), heard.clone(), Cancel::new()).await {
         RunEnd::Answered { exit_code: None, report: Some(report) } => {
             let usage = report.usage.unwrap();
+            let told = heard.0.lock().unwrap().spent;
+            assert_eq!(told.and_then(|told| told.tokens), Some(usage));
             format!("answered with {} tokens", usage.input_tokens + usage.output_tokens)
         }
         RunEnd::Failed(failure) => failure.to_string(),
         other => panic!("{other:?}"),
     };
-    let printed = heard.0.lock().unwrap().1.clone();
+    let printed = heard.0.lock().unwrap().printed.clone();
     (words, printed)
 }
 
-/// How often a run began, and what it printed.
+/// What is heard of a run without a process.
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<(u32, Vec<u8>)>>);
+struct Heard(Arc<Mutex<Question>>);
+
+#[derive(Default)]
+struct Question {
+    starts: u32,
+    printed: Vec<u8>,
+    spent: Option<Spent>,
+}
 
 impl Observer for Heard {
     async fn started(&self, process: Option<ProcessIdentity>) {
         assert_eq!(process, None, "a question has no process");
-        self.0.lock().unwrap().0 += 1;
+        self.0.lock().unwrap().starts += 1;
     }
 
     async fn output(&self, _: OutputStream, bytes: Bytes) {
         let mut heard = self.0.lock().unwrap();
-        assert_eq!(heard.0, 1, "output comes after the one start");
-        heard.1.extend_from_slice(&bytes);
+        assert_eq!(heard.starts, 1, "output comes after the one start");
+        heard.printed.extend_from_slice(&bytes);
+    }
+
+    async fn progress(&self, progress: Progress) {
+        if let Progress::Spent(spent) = progress {
+            self.0.lock().unwrap().spent = Some(spent);
+        }
+    }
+
+    async fn resumable(&self, session: &str) {
+        panic!("a question has no session: {session}");
     }
 }

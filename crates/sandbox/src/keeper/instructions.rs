@@ -3,14 +3,18 @@
 use std::ffi::OsString;
 
 use crate::command::Network;
+use crate::containment::Containment;
 
 const NO_NETWORK: &str = "--no-network";
 const TICKET: &str = "--ticket";
+const NAMESPACE: &str = "--namespace";
+const NO_NAMESPACE: &str = "--no-namespace";
 
 /// The program to start and what it may and may not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Instructions {
     pub(crate) network: Network,
+    pub(crate) containment: Containment,
     /// Whether the descriptor for tickets is there to be passed on.
     pub(crate) ticket: bool,
     /// Never empty in instructions that were read.
@@ -19,20 +23,32 @@ pub(crate) struct Instructions {
 
 impl Instructions {
     /// The words for [`Instructions::from_args`]:
-    /// `[--no-network] [--ticket] -- PROGRAM [ARGUMENT…]`.
+    /// `[--no-network] [--namespace | --no-namespace] [--ticket] -- PROGRAM [ARGUMENT…]`.
     pub(crate) fn to_args(&self) -> impl Iterator<Item = OsString> {
         let network = (self.network == Network::Denied).then_some(NO_NETWORK);
         let ticket = self.ticket.then_some(TICKET);
-        let options = network.into_iter().chain(ticket).chain(["--"]);
+        let containment = match self.containment {
+            Containment::Auto => None,
+            Containment::Namespace => Some(NAMESPACE),
+            Containment::NoNamespace => Some(NO_NAMESPACE),
+        };
+        let options = network.into_iter().chain(containment).chain(ticket).chain(["--"]);
         options.map(OsString::from).chain(self.argv.iter().cloned())
     }
 
     /// None unless all words are ours: one not understood could be a limit not set.
     pub(crate) fn from_args(mut args: impl Iterator<Item = OsString>) -> Option<Self> {
-        let mut read = Instructions { network: Network::Host, ticket: false, argv: Vec::new() };
+        let mut read = Instructions {
+            network: Network::Host,
+            containment: Containment::Auto,
+            ticket: false,
+            argv: Vec::new(),
+        };
         loop {
             match args.next()?.to_str()? {
                 NO_NETWORK => read.network = Network::Denied,
+                NAMESPACE => read.containment = Containment::Namespace,
+                NO_NAMESPACE => read.containment = Containment::NoNamespace,
                 TICKET => read.ticket = true,
                 "--" => break,
                 _ => return None,
@@ -54,14 +70,14 @@ mod tests {
     #[test]
     fn instructions_survive_the_command_line() {
         let table = [
-            (Network::Host, false),
-            (Network::Host, true),
-            (Network::Denied, false),
-            (Network::Denied, true),
+            (Network::Host, Containment::Auto, false),
+            (Network::Host, Containment::Namespace, true),
+            (Network::Denied, Containment::NoNamespace, false),
+            (Network::Denied, Containment::Auto, true),
         ];
-        for (network, ticket) in table {
+        for (network, containment, ticket) in table {
             let argv = words(&["--no-network", "--", "", "-x"]).collect();
-            let instructions = Instructions { network, ticket, argv };
+            let instructions = Instructions { network, containment, ticket, argv };
             assert_eq!(Instructions::from_args(instructions.to_args()), Some(instructions));
         }
     }

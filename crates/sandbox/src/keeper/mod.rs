@@ -2,10 +2,13 @@
 //!
 //! It starts one program, adopts every orphan below it, and stays until the kernel says that no
 //! child is left. It ends the tree when told so on its control socket, when that socket closes,
-//! when it gets a signal to end, and when the program has ended. It is one thread without a
-//! runtime, and reads nothing that the tree writes.
+//! when it gets a signal to end, and when the program has ended. Where the kernel allows it, the
+//! tree is a PID namespace and a fork of the keeper its init; killing that one is killing all. A
+//! keeper is one thread without a runtime, and reads nothing that the tree writes.
 
+mod init;
 mod instructions;
+mod namespace;
 mod program;
 mod signals;
 mod tree;
@@ -24,6 +27,7 @@ use crate::control::{self, CONTROL_FD};
 use crate::descriptor::{Share, inherited_descriptor};
 use crate::ending::{Ending, StartFailure};
 use crate::proc::KEEPER_NAME;
+use tree::Tree;
 use watch::Watch;
 
 /// Runs a keeper, with the arguments that follow the words of
@@ -55,9 +59,14 @@ fn keep(instructions: &Instructions, control: &UnixStream) -> io::Result<Ending>
     nix::unistd::setsid()?;
     prctl::set_child_subreaper(true)?;
     prctl::set_name(KEEPER_NAME)?;
-    let program = match program::start(instructions) {
-        Ok(program) => program,
+    let tree = match Tree::start(instructions) {
+        Ok(tree) => tree,
         Err(failure) => return Ok(Ending::NotStarted(failure)),
     };
-    Ok(Watch::new(control, signals, program).until_all_are_gone())
+    // A gateway that is gone is noticed by watching.
+    if let Ok(words) = control::opening(&tree.hold()) {
+        let mut control = control;
+        control.write_all(&words).ok();
+    }
+    Ok(Watch::new(control, signals, tree).until_all_are_gone())
 }

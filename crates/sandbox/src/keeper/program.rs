@@ -27,18 +27,24 @@ pub(super) fn start(instructions: &Instructions) -> Result<Pid, StartFailure> {
             StartFailure::Other(format!("the network cannot be denied here: {error}"))
         })?,
     }
-    let nothing = File::options().read(true).write(true).open("/dev/null")?;
     // What our gateway was started with, by whoever started it, is none of the program's business.
     descriptor::close_in_programs(instructions.ticket.then_some(TICKET_FD))?;
     let mut command = Command::new(program);
     signals::release_in(&mut command);
     let child = command.args(arguments).process_group(0).spawn()?;
-    // Should this fail, the streams end with us instead, which is when the tree has gone.
-    dup2_stdin(&nothing).ok();
-    dup2_stdout(&nothing).ok();
-    dup2_stderr(&nothing).ok();
+    let_go_of_streams();
     i32::try_from(child.id())
         .ok()
         .and_then(Pid::from_raw)
         .ok_or_else(|| StartFailure::Other("the system gave no process id".to_owned()))
+}
+
+/// Lets the standard streams of this process lead nowhere.
+pub(super) fn let_go_of_streams() {
+    // Should this fail, the streams end with us instead, which is when the tree has gone.
+    if let Ok(nothing) = File::options().read(true).write(true).open("/dev/null") {
+        dup2_stdin(&nothing).ok();
+        dup2_stdout(&nothing).ok();
+        dup2_stderr(&nothing).ok();
+    }
 }

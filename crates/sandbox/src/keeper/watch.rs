@@ -10,9 +10,9 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signalfd::SignalFd;
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
+use rustix::process::{WaitOptions, wait};
 
-use super::tree;
+use super::tree::Tree;
 use crate::control;
 use crate::ending::Ending;
 
@@ -31,7 +31,7 @@ pub(super) struct Watch<'a> {
     /// What came on the control socket and is no whole line yet.
     line: Vec<u8>,
     signals: SignalFd,
-    program: Pid,
+    tree: Tree,
     ending: Option<Ending>,
     phase: Phase,
 }
@@ -58,9 +58,9 @@ enum Children {
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(control: &'a UnixStream, signals: SignalFd, program: Pid) -> Self {
+    pub(super) fn new(control: &'a UnixStream, signals: SignalFd, tree: Tree) -> Self {
         let phase = Phase::Running;
-        Watch { control, gateway: true, line: Vec::new(), signals, program, ending: None, phase }
+        Watch { control, gateway: true, line: Vec::new(), signals, tree, ending: None, phase }
     }
 
     pub(super) fn until_all_are_gone(mut self) -> Ending {
@@ -75,8 +75,10 @@ impl<'a> Watch<'a> {
     fn collect_children(&mut self) -> Children {
         loop {
             match wait(WaitOptions::NOHANG) {
-                Ok(Some((pid, status))) if pid == self.program => self.ending = ending_of(status),
-                Ok(Some(_)) | Err(Errno::INTR) => {}
+                Ok(Some((pid, status))) => {
+                    self.ending = self.ending.take().or(self.tree.ending_of(pid, status));
+                }
+                Err(Errno::INTR) => {}
                 Ok(None) => return Children::Some,
                 Err(_) => return Children::None,
             }
@@ -93,7 +95,7 @@ impl<'a> Watch<'a> {
             Phase::Ending { .. } => {}
             Phase::Killing { next, .. } if *next > now => {}
             Phase::Killing { next, pause, seen } => {
-                let there = tree::kill();
+                let there = self.tree.kill();
                 // Newcomers are met quickly; who does not die at once hangs in the kernel.
                 let newcomers = there.difference(seen).next().is_some();
                 *pause = if newcomers { SHORTEST_PAUSE } else { LONGEST_PAUSE.min(*pause * 2) };
@@ -116,8 +118,10 @@ impl<'a> Watch<'a> {
             Phase::Killing { .. } => {}
             _ if grace.is_zero() => self.kill_from_now_on(),
             Phase::Running => {
-                tree::ask_to_end();
                 self.phase = Phase::Ending { until: end };
+                if self.tree.has_started() {
+                    self.tree.ask_to_end();
+                }
             }
             Phase::Ending { until } => {
                 *until = match (*until, end) {
@@ -133,19 +137,34 @@ impl<'a> Watch<'a> {
             Phase::Running | Phase::Ending { until: None } => PollTimeout::NONE,
             Phase::Ending { until: Some(at) } | Phase::Killing { next: at, .. } => timeout_at(*at),
         };
-        let mut sources = [
-            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.control.as_fd(), PollFlags::POLLIN),
-        ];
         // A socket at its end is always ready.
-        let watched = if self.gateway { &mut sources[..] } else { &mut sources[..1] };
-        if poll(watched, timeout).is_err() {
+        let control = self.gateway.then_some(self.control.as_fd());
+        let start = self.tree.start_to_await();
+        let mut sources: Vec<PollFd> = [Some(self.signals.as_fd()), control, start]
+            .into_iter()
+            .flatten()
+            .map(|source| PollFd::new(source, PollFlags::POLLIN))
+            .collect();
+        if poll(&mut sources, timeout).is_err() {
             return;
         }
-        let control_ready = self.gateway && sources[1].any().unwrap_or(false);
+        let ready = |index: usize| sources.get(index).is_some_and(|one| one.any() == Some(true));
+        let control_ready = control.is_some() && ready(1);
+        let started = start.is_some() && ready(1 + usize::from(control.is_some()));
         self.read_signals();
+        if started {
+            self.note_start();
+        }
         if control_ready {
             self.read_control();
+        }
+    }
+
+    fn note_start(&mut self) {
+        self.tree.note_start();
+        // Asked before there was anybody to ask.
+        if matches!(self.phase, Phase::Ending { .. }) {
+            self.tree.ask_to_end();
         }
     }
 
@@ -186,9 +205,4 @@ impl<'a> Watch<'a> {
 fn timeout_at(at: Instant) -> PollTimeout {
     let left = at.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
     PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
-}
-
-fn ending_of(status: WaitStatus) -> Option<Ending> {
-    let exited = status.exit_status().map(Ending::Exited);
-    exited.or_else(|| status.terminating_signal().map(Ending::Signalled))
 }

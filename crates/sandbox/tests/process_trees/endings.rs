@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 use crate::support::{self, keeper, run, sh, spec, start, words};
 
 pub(crate) fn all() -> Vec<Trial> {
-    crate::trials![
+    crate::trials_either_way![
         endings::an_exit_code_is_told,
         endings::a_signal_is_told,
         endings::a_program_that_is_not_there_is_told_apart,

@@ -3,10 +3,10 @@
 use hatchery_sandbox::{Ancestry, keeper_above};
 use libtest_mimic::Trial;
 
-use crate::support::{Lines, STUBBORN, STUBBORN_COUNT, part, sh, spec, start};
+use crate::support::{Lines, NS, STUBBORN, STUBBORN_COUNT, keeper_of, part, sh, spec, start};
 
 pub(crate) fn all() -> Vec<Trial> {
-    crate::trials![
+    crate::trials_either_way![
         family::everybody_in_a_tree_is_under_its_keeper,
         family::the_nearest_keeper_counts,
     ]
@@ -27,10 +27,11 @@ pub(crate) async fn everybody_in_a_tree_is_under_its_keeper() {
 }
 
 pub(crate) async fn the_nearest_keeper_counts() {
-    let script = "echo $PPID; echo $$; sleep 1000; :";
-    let mut tree = start(spec(part(&["agent", "/bin/sh", "-c", script])));
+    let script = "echo $PPID $NS; echo $$ $NS; sleep 1000; :";
+    let mut tree = start(spec(part(&["agent", "/bin/sh", "-c", &format!("{NS}{script}")])));
     let everyone = Lines::of(&mut tree.stdout).processes(3).await;
-    let (agent, inner, command) = (everyone[0].pid, everyone[1].pid, everyone[2].pid);
+    let (agent, command) = (everyone[0].pid, everyone[2].pid);
+    let inner = keeper_of(&everyone[1]).pid;
     let outer = tree.identity().pid;
     let is_keeper = |pid| pid == inner || pid == outer;
     assert_eq!(keeper_above(command, is_keeper), Ancestry::Under(inner));

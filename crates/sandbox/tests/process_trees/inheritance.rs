@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use crate::support::{run, sh, spec, words};
 
 pub(crate) fn all() -> Vec<Trial> {
-    crate::trials![
+    crate::trials_either_way![
         inheritance::the_environment_is_exactly_the_one_given,
         inheritance::a_program_is_looked_up_on_the_path_given,
         inheritance::the_program_starts_in_the_directory_given,

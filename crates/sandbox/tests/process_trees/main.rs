@@ -4,6 +4,8 @@
 //! under it (see `parts`), otherwise it runs the tests. Hence no standard test harness.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod containment;
+mod cost;
 mod endings;
 mod family;
 mod inheritance;
@@ -29,6 +31,22 @@ macro_rules! trials {
 }
 use trials;
 
+/// The same, each also with trees that are held by their keeper alone.
+macro_rules! trials_either_way {
+    ($($module:ident :: $name:ident),* $(,)?) => {{
+        let mut trials = $crate::trials![$($module::$name),*];
+        $(trials.push(libtest_mimic::Trial::test(
+            concat!(stringify!($name), "_without_a_namespace"),
+            || {
+                $crate::support::block_on_keepers($crate::$module::$name());
+                Ok(())
+            },
+        ));)*
+        trials
+    }};
+}
+use trials_either_way;
+
 fn main() -> ExitCode {
     if let Some(code) = parts::play() {
         return code;
@@ -37,6 +55,8 @@ fn main() -> ExitCode {
     // Every test starts a handful of processes; more at once only makes a small machine slow.
     arguments.test_threads.get_or_insert(4);
     let trials = [
+        containment::all(),
+        cost::all(),
         endings::all(),
         family::all(),
         inheritance::all(),

@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use crate::support::{part, run, spec};
 
 pub(crate) fn all() -> Vec<Trial> {
-    crate::trials![
+    crate::trials_either_way![
         network::without_network_only_unix_sockets_can_be_made,
         network::with_network_sockets_can_be_made,
         network::what_is_denied_stays_denied_further_down,

@@ -3,11 +3,15 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use hatchery_sandbox::{CommandSpec, Share, TICKET_FD, inherited_descriptor, keeper, take_ticket};
+use hatchery_sandbox::{
+    CommandSpec, Containment, Network, Share, TICKET_FD, inherited_descriptor, keeper, take_ticket,
+};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use tokio::io::AsyncReadExt;
 
 use crate::support;
 
@@ -25,18 +29,49 @@ pub(crate) fn play() -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
-/// A gateway: starts a tree, names its keeper, passes on what the tree says, and is killed.
-async fn gateway(argv: Vec<OsString>) {
-    let mut tree = support::start(support::spec(argv));
+/// A gateway: starts a tree, names its keeper, and passes on what the tree says, until it is
+/// killed or reads something, which makes it stop the tree and say what became of it.
+async fn gateway(words: Vec<OsString>) {
+    let mut spec = support::spec(words);
+    while let Some(option) = spec.argv.first().and_then(|word| word.to_str()) {
+        match option {
+            "--no-network" => spec.network = Network::Denied,
+            "--namespace" => spec.containment = Containment::Namespace,
+            "--no-namespace" => spec.containment = Containment::NoNamespace,
+            _ => break,
+        }
+        spec.argv.remove(0);
+    }
+    let mut tree = support::start(spec);
+    let stopper = tree.stopper();
     println!("{}", serde_json::to_string(tree.identity()).unwrap());
-    tokio::io::copy(&mut tree.stdout, &mut tokio::io::stdout()).await.unwrap();
+    let (mut input, mut output) = (tokio::io::stdin(), tokio::io::stdout());
+    let stop = async {
+        if input.read(&mut [0]).await.unwrap() > 0 {
+            stopper.stop(Duration::from_millis(50));
+        }
+        std::future::pending::<()>().await;
+    };
+    let tree_ends = async {
+        let pass_on = tokio::io::copy(&mut tree.stdout, &mut output);
+        let (passed_on, ending) = tokio::join!(pass_on, tree.keeper.wait());
+        passed_on.unwrap();
+        ending
+    };
+    tokio::select! {
+        ending = tree_ends => println!("{ending:?} {:?}", tree.keeper.hold()),
+        () = stop => {}
+    }
+    // Nothing else ends a read of standard input.
+    std::process::exit(0);
 }
 
 /// An agent: itself under a keeper, it starts a command under another, ticket included. Its
-/// exit code tells nothing; it says its process id first and how the command ended last.
+/// exit code tells nothing; it names itself first and says how the command ended last.
 async fn agent(argv: Vec<OsString>) {
     let ticket = inherited_descriptor(TICKET_FD, Share::Private).ok().map(Arc::new);
-    println!("{}", std::process::id());
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap();
+    println!("{} {}", std::process::id(), namespace.display());
     let mut tree = support::start(CommandSpec { ticket, ..support::spec(argv) });
     tokio::io::copy(&mut tree.stdout, &mut tokio::io::stdout()).await.unwrap();
     println!("{:?}", tree.wait().await);

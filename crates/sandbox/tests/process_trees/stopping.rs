@@ -8,11 +8,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::{
-    self, Lines, STUBBORN, STUBBORN_COUNT, assert_all_ended, part, sh, spec, start, still_running,
+    self, Lines, NS, STUBBORN, STUBBORN_COUNT, assert_all_ended, naming, part, sh, spec, start,
+    still_running,
 };
 
 pub(crate) fn all() -> Vec<Trial> {
-    crate::trials![
+    crate::trials_either_way![
         stopping::nobody_outlives_a_stop,
         stopping::nobody_outlives_the_lifeline,
         stopping::nobody_outlives_the_program,
@@ -59,9 +60,9 @@ pub(crate) async fn nobody_outlives_the_lifeline() {
 }
 
 pub(crate) async fn nobody_outlives_the_program() {
-    let script = "setsid sleep 1000 & echo $!; (sleep 1000 >/dev/null 2>&1 & echo $!); \
+    let script = "setsid sleep 1000 & echo $! $NS; (sleep 1000 >/dev/null 2>&1 & echo $! $NS); \
                   read line; exit 5";
-    let mut tree = start(CommandSpec { stdin: Stdin::Piped, ..sh(script) });
+    let mut tree = start(CommandSpec { stdin: Stdin::Piped, ..naming(script) });
     let everyone = Lines::of(&mut tree.stdout).processes(2).await;
     drop(tree.stdin.take());
     assert_eq!(tree.wait().await, Ending::Exited(5));
@@ -70,7 +71,8 @@ pub(crate) async fn nobody_outlives_the_program() {
 
 pub(crate) async fn nobody_outlives_a_keeper_told_to_end() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-        let mut tree = start(sh("trap 'exit 4' TERM; echo $$; while :; do sleep 0.01; done"));
+        let mut tree =
+            start(naming("trap 'exit 4' TERM; echo $$ $NS; while :; do sleep 0.01; done"));
         let everyone = Lines::of(&mut tree.stdout).processes(1).await;
         kill(Pid::from_raw(tree.identity().pid), signal).unwrap();
         assert_eq!(tree.wait().await, Ending::Exited(4));
@@ -79,9 +81,9 @@ pub(crate) async fn nobody_outlives_a_keeper_told_to_end() {
 }
 
 pub(crate) async fn a_killed_keeper_is_told_and_leaves_no_session_behind() {
-    let script = "trap '' TERM HUP; echo $$; setsid sh -c 'echo $$; sleep 1000; exit' & \
-                  sh -c 'echo $$; sleep 1000; exit' & wait";
-    let mut tree = start(sh(script));
+    let script = "trap '' TERM HUP; echo $$ $NS; setsid sh -c 'echo $$ $NS; sleep 1000; exit' & \
+                  sh -c 'echo $$ $NS; sleep 1000; exit' & wait";
+    let mut tree = start(naming(script));
     let everyone = Lines::of(&mut tree.stdout).processes(3).await;
     kill(Pid::from_raw(tree.identity().pid), Signal::SIGKILL).unwrap();
     assert_eq!(tree.wait().await, Ending::KeeperLost);
@@ -140,9 +142,9 @@ pub(crate) async fn stopping_what_is_gone_does_nothing() {
 }
 
 pub(crate) async fn a_suspended_tree_can_be_asked_to_end() {
-    let mut tree = start(sh("trap 'exit 3' TERM; echo $$; kill -STOP $$; sleep 1000"));
-    let program = Lines::of(&mut tree.stdout).next().await;
-    support::in_state(&program, 'T').await;
+    let mut tree = start(naming("trap 'exit 3' TERM; echo $$ $NS; kill -STOP $$; sleep 1000"));
+    let program = Lines::of(&mut tree.stdout).processes(1).await;
+    support::in_state(&program[0], 'T').await;
     tree.stopper().stop(LONG);
     assert_eq!(tree.wait().await, Ending::Exited(3));
 }
@@ -168,8 +170,8 @@ pub(crate) async fn a_tree_within_a_tree_is_asked_once_and_ends() {
     // A file, because the agent that reads the command's output is asked to end as well; for the
     // same reason the shell must not complain when its `sleep` is ended.
     let command = format!(
-        "exec 2>/dev/null; trap 'echo asked >> {0}; sleep 0.05; echo left >> {0}; exit 6' TERM; \
-         echo $$; while :; do sleep 0.01; done",
+        "{NS}exec 2>/dev/null; trap 'echo asked >> {0}; sleep 0.05; echo left >> {0}; exit 6' TERM; \
+         echo $$ $NS; while :; do sleep 0.01; done",
         diary.display()
     );
     let mut tree = start(spec(part(&["agent", "/bin/sh", "-c", &command])));

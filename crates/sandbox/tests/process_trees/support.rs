@@ -1,18 +1,44 @@
 //! Starting trees and reading what they say.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::future::Future;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use hatchery_sandbox::{CommandSpec, Ending, KeeperCommand, Network, ProcessIdentity, Stdin, Tree};
+use hatchery_sandbox::{
+    CommandSpec, Containment, Ending, KeeperCommand, Network, ProcessIdentity, Stdin, Tree,
+};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::process::{PidfdFlags, pidfd_open};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::ChildStdout;
 
+thread_local! {
+    static CONTAINMENT: Cell<Containment> = const { Cell::new(Containment::Auto) };
+}
+
+/// The word that makes a gateway hold its trees as this test does.
+pub(crate) fn containment_word() -> &'static [&'static str] {
+    match CONTAINMENT.get() {
+        Containment::NoNamespace => &["--no-namespace"],
+        Containment::Auto | Containment::Namespace => &[],
+    }
+}
+
 /// Runs one test. The limit is there to fail rather than hang; nothing is expected to take long.
 pub(crate) fn block_on(test: impl Future<Output = ()>) {
+    block_on_with(Containment::Auto, test);
+}
+
+/// The same, with its trees held by their keepers alone.
+pub(crate) fn block_on_keepers(test: impl Future<Output = ()>) {
+    block_on_with(Containment::NoNamespace, test);
+}
+
+fn block_on_with(containment: Containment, test: impl Future<Output = ()>) {
+    // One thread runs all of a test, and many a test after it.
+    CONTAINMENT.set(containment);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         tokio::time::timeout(Duration::from_secs(60), test).await.expect("the test hangs");
@@ -37,7 +63,17 @@ pub(crate) fn spec(argv: Vec<OsString>) -> CommandSpec {
         stdin: Stdin::Null,
         ticket: None,
         network: Network::Host,
+        containment: CONTAINMENT.get(),
     }
+}
+
+/// What a script begins with that names processes: a number alone means something else in each
+/// namespace.
+pub(crate) const NS: &str = "export NS=$(readlink /proc/self/ns/pid); ";
+
+/// A script that names processes by `echo $$ $NS`.
+pub(crate) fn naming(script: &str) -> CommandSpec {
+    sh(&format!("{NS}{script}"))
 }
 
 pub(crate) fn words(words: &[&str]) -> Vec<OsString> {
@@ -83,12 +119,11 @@ impl<'a> Lines<'a> {
         line.trim_end().to_owned()
     }
 
-    /// The next lines are process ids.
+    /// The next lines name processes, as `echo $$ $NS` does.
     pub(crate) async fn processes(&mut self, count: usize) -> Vec<ProcessIdentity> {
         let mut found = Vec::new();
         for _ in 0..count {
-            let pid = self.next().await.parse().unwrap();
-            found.push(ProcessIdentity::of(pid).expect("it runs"));
+            found.push(named(&self.next().await));
         }
         found
     }
@@ -98,15 +133,41 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// A program that makes every effort to stay, in four processes that each print their id: the
+/// The process that somebody names by its number and the namespace in which it is that.
+pub(crate) fn named(words: &str) -> ProcessIdentity {
+    let (number, namespace) = words.split_once(' ').unwrap();
+    let is_it = |pid: &i32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let own = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        own.and_then(|numbers| numbers.split_whitespace().last()) == Some(number)
+            && std::fs::read_link(format!("/proc/{pid}/ns/pid"))
+                .is_ok_and(|link| link.as_os_str() == namespace)
+    };
+    let entries = std::fs::read_dir("/proc").unwrap();
+    let mut pids = entries.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    ProcessIdentity::of(pids.find(is_it).expect("it runs")).expect("it runs")
+}
+
+/// The keeper of a program, given its parent: itself, or its part that is the namespace's init.
+pub(crate) fn keeper_of(parent: &ProcessIdentity) -> ProcessIdentity {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", parent.pid)).unwrap();
+    if stat.contains("(hatchery-keeper)") {
+        return parent.clone();
+    }
+    let above = stat.rsplit(") ").next().unwrap().split(' ').nth(1).unwrap();
+    ProcessIdentity::of(above.parse().unwrap()).unwrap()
+}
+
+/// A program that makes every effort to stay, in four processes that each name themselves: the
 /// program, a child in a session of its own, a double-forked daemon, and one without our pipes.
 /// All of them ignore SIGTERM.
 pub(crate) const STUBBORN: &str = r#"
+export NS=$(readlink /proc/self/ns/pid)
 trap "" TERM HUP INT
-stay() { echo $1; while :; do sleep 1000; done; }
-setsid sh -c 'echo $$; while :; do sleep 1000; done' &
-(setsid sh -c 'echo $$; while :; do sleep 1000; done' &)
-sh -c 'echo $$; exec >/dev/null 2>&1 </dev/null; while :; do sleep 1000; done' &
+stay() { echo $1 $NS; while :; do sleep 1000; done; }
+setsid sh -c 'echo $$ $NS; while :; do sleep 1000; done' &
+(setsid sh -c 'echo $$ $NS; while :; do sleep 1000; done' &)
+sh -c 'echo $$ $NS; exec >/dev/null 2>&1 </dev/null; while :; do sleep 1000; done' &
 stay $$
 "#;
 pub(crate) const STUBBORN_COUNT: usize = 4;
@@ -129,9 +190,9 @@ pub(crate) async fn ended(process: &ProcessIdentity) {
 }
 
 /// Waits until the kernel shows a process in the given state, which nothing announces.
-pub(crate) async fn in_state(pid: &str, state: char) {
+pub(crate) async fn in_state(process: &ProcessIdentity, state: char) {
     loop {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).unwrap();
         if stat.contains(&format!(") {state} ")) {
             return;
         }

@@ -11,9 +11,10 @@ use super::key::KEY_BYTES;
 /// A keyed hash.
 pub(crate) type Hash = [u8; 32];
 
-/// What keeps the two uses of the key apart.
+/// What keeps the uses of the key apart.
 const ENTRY: &[u8] = b"journal entry\0";
 const HEAD: &[u8] = b"journal head\0";
+const SNAPSHOT: &[u8] = b"journal snapshot\0";
 
 /// The end of a chain: the newest entry's number and hash. Zero and zeros before the first.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,6 +81,17 @@ impl Chain {
         let mac = self.of_next(entry);
         self.head = Head { seq: entry.seq, mac };
         mac
+    }
+
+    /// The hash of a snapshot that stands for everything up to the head.
+    pub(crate) fn of_snapshot(&self, at_ms: i64, body: &str) -> Hash {
+        let mut mac = self.keyed.clone();
+        mac.update(SNAPSHOT);
+        mac.update(&self.head.seq.to_le_bytes());
+        mac.update(&self.head.mac);
+        mac.update(&at_ms.to_le_bytes());
+        mac.update(body.as_bytes());
+        mac.finalize().into_bytes().into()
     }
 
     /// Proof that the head is where the holder of the key left it.
@@ -168,6 +180,12 @@ mod tests {
         moved.take(entry);
         assert!(!seen.contains(&moved.of_next(entry)));
         assert!(moved.is_sealed_by(&moved.seal()) && !moved.is_sealed_by(&chain.seal()));
+        let snapshot = chain.of_snapshot(2, "d");
+        for other in
+            [chain.of_snapshot(3, "d"), chain.of_snapshot(2, "e"), moved.of_snapshot(2, "d")]
+        {
+            assert_ne!(snapshot, other);
+        }
     }
 
     #[test]

@@ -20,4 +20,4 @@ pub use verify::{Fault, Verdict};
 
 pub(crate) use chain::Chain;
 pub(crate) use key::Key;
-pub(crate) use seal::{append, note_migration, open, write_head};
+pub(crate) use seal::{append, hash, move_head, note_migration, open};

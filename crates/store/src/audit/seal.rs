@@ -38,6 +38,23 @@ pub(crate) fn write_head(connection: &Connection, chain: &Chain) -> rusqlite::Re
         .map(drop)
 }
 
+/// As [`write_head`], with the latest time among the entries that moved it.
+pub(crate) fn move_head(
+    connection: &Connection,
+    chain: &Chain,
+    newest_at_ms: i64,
+) -> rusqlite::Result<()> {
+    let Head { seq, mac } = &chain.head;
+    connection
+        .prepare_cached(
+            "INSERT INTO journal_head (id, seq, mac, seal, newest_at_ms) VALUES (1, ?1, ?2, ?3, ?4)
+             ON CONFLICT (id) DO UPDATE SET
+                 seq = ?1, mac = ?2, seal = ?3, newest_at_ms = max(newest_at_ms, ?4)",
+        )?
+        .execute(params![seq.cast_signed(), &mac[..], &chain.seal()[..], newest_at_ms])
+        .map(drop)
+}
+
 /// Takes entries from before there was a chain into one. Says so in the journal, and calls it
 /// damage where there was a key already: a journal that has lost its chain is not an old one.
 pub(crate) fn note_migration(
@@ -140,6 +157,6 @@ fn append_event(
 }
 
 /// A stored hash. What has another length is none, and equals no hash there is.
-pub(super) fn hash(bytes: Vec<u8>) -> Hash {
+pub(crate) fn hash(bytes: Vec<u8>) -> Hash {
     bytes.try_into().unwrap_or([0xff; 32])
 }

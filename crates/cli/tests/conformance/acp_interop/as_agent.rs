@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::compat::{TokioAsyncReadCompatExt as _, TokioAsyncWriteCompatExt as _};
 
-use crate::home::{Home, is_alive};
+use crate::home::{Home, ITSELF, is_alive, named};
 
 /// How long a conversation may take before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -172,9 +172,11 @@ async fn a_cancelled_turn_says_so_and_leaves_no_process() {
     converse(&home, async |talk| {
         talk.initialize().await?;
         let session = talk.session(home.path()).await?;
-        let turn = talk.prompt(&session, "setsid sleep 1000 & echo $! $$; wait");
+        let beside = ITSELF.replace("$$", "$!");
+        let stay = format!("setsid sleep 1000 & echo {beside} and {ITSELF}; wait");
+        let turn = talk.prompt(&session, &stay);
         let line = talk.line().await;
-        let pids: Vec<i32> = line.split(' ').map(|pid| pid.parse().unwrap()).collect();
+        let pids: Vec<i32> = line.split(" and ").map(named).collect();
         assert!(pids.iter().all(|pid| is_alive(*pid)), "{pids:?}");
 
         talk.agent.send_notification(CancelNotification::new(session.clone()))?;
@@ -277,8 +279,10 @@ async fn a_client_that_hangs_up_leaves_no_process() {
     converse(&home, async |talk| {
         talk.initialize().await?;
         let session = talk.session(home.path()).await?;
-        let turn = talk.prompt(&session, "trap '' TERM; echo $$; while :; do sleep 1000; done");
-        *pid.lock().unwrap() = talk.line().await.parse().unwrap();
+        let deaf = format!("trap '' TERM; echo {ITSELF}; while :; do sleep 1000; done");
+        let turn = talk.prompt(&session, &deaf);
+        *pid.lock().unwrap() = named(&talk.line().await);
+        assert!(is_alive(*pid.lock().unwrap()));
         drop(turn);
         Ok(())
     })

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 
-use crate::home::{Home, Said, is_alive, wait_until};
+use crate::home::{Home, Said, is_alive, named, wait_until};
 
 /// The agent of `examples/official_agent.rs`.
 fn program() -> PathBuf {
@@ -93,8 +93,10 @@ fn a_turn_without_a_word_is_no_answer() {
 fn an_interrupted_run_ends_with_its_agent() {
     let home = home();
     let mut spawn = home.begin(&[&SPAWN, &["hang"][..]].concat());
-    let mut lines = BufReader::new(spawn.stdout.take().unwrap()).lines();
-    let agent: i32 = lines.find_map(|line| line.unwrap().parse().ok()).unwrap();
+    let lines = BufReader::new(spawn.stdout.take().unwrap()).lines();
+    let names_itself = |line: &String| line.contains(" pid:[");
+    let agent = named(&lines.map(Result::unwrap).find(names_itself).unwrap());
+    assert!(is_alive(agent));
     let client = nix::unistd::Pid::from_raw(i32::try_from(spawn.id()).unwrap());
     nix::sys::signal::kill(client, nix::sys::signal::Signal::SIGINT).unwrap();
     assert!(!spawn.wait().unwrap().success());

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use hatchery_agent::{Cancel, Conversation, Host, StartedCommand, TurnEnd, Workplace, run_turn};
+use hatchery_agent::{
+    Cancel, Conversation, Host, StartedCommand, TurnEnd, Usage, Workplace, run_turn,
+};
 use hatchery_protocol::{OutputStream, Task};
 use serde_json::{Value, json};
 
@@ -162,4 +164,9 @@ impl Host for Client<'_> {
         let piece = self.pieces(stream, |pieces| pieces.push(bytes));
         self.chunk(stream, piece).await;
     }
+
+    // Only a model of a provider tells these, and none is asked from a process of its own.
+    async fn alive(&self) {}
+
+    async fn used(&self, _: Usage) {}
 }

@@ -2,22 +2,25 @@
 
 use std::path::Path;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
 use hatchery_agent::{Cancel, command_line};
-use hatchery_protocol::{OutputStream, Task};
+use hatchery_protocol::Task;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, timeout};
 
-use super::permission::refuse;
+use super::hearing::Hearing;
+use super::opening::{SESSION_NAME, TakesUp};
 use super::stop::Phase;
-use crate::acp::meta::{self, ChunkMeta, EndMeta};
+use crate::acp::meta::{self, EndMeta};
 use crate::acp::peer::{CallError, Peer, Sent};
 use crate::acp::rpc::{Incoming, METHOD_NOT_FOUND, RpcError};
-use crate::acp::wire::{INITIALIZE, NEW_SESSION, PROMPT, REQUEST_PERMISSION, UPDATE, VERSION};
+use crate::acp::wire::{PROMPT, REQUEST_PERMISSION, UPDATE};
 use crate::{AcpDeadlines, Observer, Step};
+
+/// What an agent is told that takes up a session: nothing of the task, which it has.
+const GO_ON: &str = "The program that runs you was restarted in the middle of this turn. What you \
+                     had done until then is in the history of this session. Continue from there, \
+                     and do not repeat actions that are finished.";
 
 /// How a turn ended, in the agent's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,18 +46,28 @@ pub(crate) enum Trouble {
     WrongVersion(u64),
     /// Its answer lacks this field.
     BadAnswer(Step, &'static str),
+    /// It does not take up the session it was to take up.
+    CannotResume(String),
+}
+
+/// What is to be talked about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    /// The directory to work in.
+    pub(crate) cwd: &'a Path,
+    /// What is to be done.
+    pub(crate) task: &'a Task,
+    /// The session in which it was begun before.
+    pub(crate) resume: Option<&'a str>,
 }
 
 /// A conversation with an agent.
 pub(crate) struct Conversation<'a, O> {
     peer: &'a Peer,
     incoming: &'a mut mpsc::Receiver<Incoming>,
-    observer: &'a O,
+    pub(super) hearing: Hearing<'a, O>,
     phase: &'a Phase,
     cancel: &'a Cancel,
-    /// The session whose updates are the answer: only what comes after the prompt is.
-    session: Option<String>,
-    said_something: bool,
 }
 
 impl<'a, O: Observer> Conversation<'a, O> {
@@ -65,28 +78,35 @@ impl<'a, O: Observer> Conversation<'a, O> {
         phase: &'a Phase,
         cancel: &'a Cancel,
     ) -> Self {
-        Self { peer, incoming, observer, phase, cancel, session: None, said_something: false }
+        Self { peer, incoming, hearing: Hearing::new(observer), phase, cancel }
     }
 
     /// The whole conversation, up to the end of the one turn.
     pub(crate) async fn hold(
         &mut self,
-        cwd: &Path,
-        task: &Task,
+        subject: Subject<'_>,
         deadlines: &AcpDeadlines,
     ) -> Result<TurnResult, Trouble> {
-        let limit = deadlines.initialize;
-        timeout(limit, self.initialize())
-            .await
-            .unwrap_or(Err(Trouble::Deadline(Step::Initialize, limit)))?;
+        let takes_up = within(deadlines.initialize, Step::Initialize, self.initialize()).await?;
         let limit = deadlines.new_session;
-        let session = timeout(limit, self.new_session(cwd))
-            .await
-            .unwrap_or(Err(Trouble::Deadline(Step::NewSession, limit)))?;
+        let session = match subject.resume {
+            None => within(limit, Step::NewSession, self.new_session(subject.cwd)).await?,
+            Some(session) => {
+                let step = match takes_up {
+                    TakesUp::Resuming => Step::ResumeSession,
+                    TakesUp::Loading | TakesUp::No => Step::LoadSession,
+                };
+                within(limit, step, self.take_up(subject.cwd, session, takes_up)).await?;
+                session.to_owned()
+            }
+        };
+        if takes_up != TakesUp::No && session.len() <= SESSION_NAME {
+            self.hearing.resumable(&session).await;
+        }
         if self.cancel.is_cancelled() {
             return Err(Trouble::Cancelled);
         }
-        self.prompt(session, task).await
+        self.prompt(session, subject).await
     }
 
     /// Takes what the agent still has to say, until it is gone.
@@ -96,52 +116,35 @@ impl<'a, O: Observer> Conversation<'a, O> {
         }
     }
 
-    /// Whether there was any answer at all.
-    pub(crate) fn said_something(&self) -> bool {
-        self.said_something
+    /// Whether there was anything but white space in the answer.
+    pub(crate) fn has_words(&self) -> bool {
+        self.hearing.has_words()
     }
 
-    async fn initialize(&mut self) -> Result<(), Trouble> {
-        let params = json!({
-            "protocolVersion": VERSION,
-            "clientCapabilities": {
-                "fs": { "readTextFile": false, "writeTextFile": false },
-                "terminal": false,
-            },
-            "clientInfo": { "name": "hatchery", "version": env!("CARGO_PKG_VERSION") },
-        });
-        let answer = self.call(Step::Initialize, INITIALIZE, &params).await?;
-        match answer.get("protocolVersion").and_then(Value::as_u64) {
-            Some(VERSION) => Ok(()),
-            Some(version) => Err(Trouble::WrongVersion(version)),
-            None => Err(Trouble::BadAnswer(Step::Initialize, "protocolVersion")),
-        }
-    }
-
-    async fn new_session(&mut self, cwd: &Path) -> Result<String, Trouble> {
-        // Without the empty list nearly every agent refuses.
-        let params = json!({ "cwd": cwd.to_string_lossy(), "mcpServers": [] });
-        let answer = self.call(Step::NewSession, NEW_SESSION, &params).await?;
-        match answer.get("sessionId").and_then(Value::as_str) {
-            Some(id) if !id.is_empty() => Ok(id.to_owned()),
-            _ => Err(Trouble::BadAnswer(Step::NewSession, "sessionId")),
-        }
-    }
-
-    async fn prompt(&mut self, session: String, task: &Task) -> Result<TurnResult, Trouble> {
-        let mut params = json!({
-            "sessionId": session,
-            "prompt": [{ "type": "text", "text": command_line(task) }],
-        });
-        if let Task::Argv(argv) = task {
-            params["_meta"] = json!({ "hatchery": { "argv": argv } });
-        }
+    async fn prompt(
+        &mut self,
+        session: String,
+        subject: Subject<'_>,
+    ) -> Result<TurnResult, Trouble> {
+        let says = |text: &str| json!([{ "type": "text", "text": text }]);
+        let params = match (subject.resume, subject.task) {
+            (Some(_), _) => json!({ "sessionId": session, "prompt": says(GO_ON) }),
+            (None, task @ Task::Argv(argv)) => json!({
+                "sessionId": session,
+                "prompt": says(&command_line(task)),
+                "_meta": { "hatchery": { "argv": argv } },
+            }),
+            (None, Task::Text(text)) => json!({ "sessionId": session, "prompt": says(text) }),
+        };
         let sent = self.peer.request(PROMPT, &params).await;
         let sent = sent.map_err(|error| trouble(Step::Prompt, error))?;
         // From here on a cancel is sent behind the prompt, never before it.
         self.phase.prompting(&session);
-        self.session = Some(session);
+        self.hearing.expect_answer(session);
         let answer = self.answer(Step::Prompt, sent).await;
+        if let Ok(answer) = &answer {
+            self.hearing.end(answer).await;
+        }
         if self.cancel.is_cancelled() {
             // Some agents answer a cancel with an error or as if they had finished.
             return Err(Trouble::Cancelled);
@@ -150,13 +153,25 @@ impl<'a, O: Observer> Conversation<'a, O> {
         let Some(stop_reason) = answer.get("stopReason").and_then(Value::as_str) else {
             return Err(Trouble::BadAnswer(Step::Prompt, "stopReason"));
         };
+        if stop_reason == "refusal" && subject.resume.is_some() && !self.has_words() {
+            // Where it knows no such session, a certain agent says no sooner.
+            return Err(Trouble::CannotResume("its agent refused to go on".to_owned()));
+        }
         let exit_code = meta::read(&answer).map(|EndMeta { exit_code }| exit_code);
         Ok(TurnResult { stop_reason: stop_reason.to_owned(), exit_code })
     }
 
-    async fn call(&mut self, step: Step, method: &str, params: &Value) -> Result<Value, Trouble> {
+    /// Sends a request and waits for its answer, which is a sign of life.
+    pub(super) async fn call(
+        &mut self,
+        step: Step,
+        method: &str,
+        params: &Value,
+    ) -> Result<Value, Trouble> {
         let sent = self.peer.request(method, params).await;
-        self.answer(step, sent.map_err(|error| trouble(step, error))?).await
+        let answer = self.answer(step, sent.map_err(|error| trouble(step, error))?).await?;
+        self.hearing.life().await;
+        Ok(answer)
     }
 
     /// Waits for an answer, and takes what the agent says meanwhile.
@@ -180,31 +195,31 @@ impl<'a, O: Observer> Conversation<'a, O> {
     async fn take(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Notification { method, params } if method == UPDATE => {
-                self.take_update(&params).await;
+                self.hearing.update(&params).await;
             }
             // Agents announce many things of their own; none of them is needed.
-            Incoming::Notification { .. } => {}
+            Incoming::Notification { .. } => self.hearing.life().await,
             Incoming::Request { id, method, params } => {
                 let answer = match method.as_str() {
-                    REQUEST_PERMISSION => Ok(refuse(&params)),
-                    _ => Err(RpcError::new(METHOD_NOT_FOUND, format!("no method `{method}` here"))),
+                    REQUEST_PERMISSION => Ok(self.hearing.permission(&params).await),
+                    _ => {
+                        self.hearing.life().await;
+                        Err(RpcError::new(METHOD_NOT_FOUND, format!("no method `{method}` here")))
+                    }
                 };
                 self.peer.answer(id, answer).await;
             }
         }
     }
+}
 
-    async fn take_update(&mut self, params: &Value) {
-        let session = params.get("sessionId").and_then(Value::as_str);
-        if session.is_none() || session != self.session.as_deref() {
-            return;
-        }
-        let Some((stream, bytes)) = params.get("update").and_then(piece_of_answer) else { return };
-        if !bytes.is_empty() {
-            self.said_something = true;
-            self.observer.output(stream, bytes).await;
-        }
-    }
+/// What comes of `step`, if it comes within `limit`.
+async fn within<T>(
+    limit: Duration,
+    step: Step,
+    result: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, Trouble> {
+    timeout(limit, result).await.unwrap_or(Err(Trouble::Deadline(step, limit)))
 }
 
 fn trouble(step: Step, error: CallError) -> Trouble {
@@ -212,19 +227,4 @@ fn trouble(step: Step, error: CallError) -> Trouble {
         CallError::Closed => Trouble::Closed(step),
         CallError::Rpc(error) => Trouble::Rpc(step, error),
     }
-}
-
-/// The output in an update: text of the answer, with its stream and exact bytes where the agent
-/// is one of ours.
-fn piece_of_answer(update: &Value) -> Option<(OutputStream, Bytes)> {
-    if update.get("sessionUpdate")? != "agent_message_chunk" {
-        return None;
-    }
-    let content = update.get("content")?;
-    let text = content.get("text").and_then(Value::as_str)?;
-    let Some(ChunkMeta { stream, base64 }) = meta::read(update) else {
-        return Some((OutputStream::Stdout, Bytes::copy_from_slice(text.as_bytes())));
-    };
-    let exact = base64.and_then(|exact| BASE64_STANDARD.decode(exact).ok());
-    Some((stream, exact.map_or_else(|| Bytes::copy_from_slice(text.as_bytes()), Bytes::from)))
 }

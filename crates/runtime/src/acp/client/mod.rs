@@ -1,16 +1,20 @@
 //! The client's side: a run whose agent is a command that speaks ACP.
 
 mod conversation;
+mod hearing;
+mod opening;
 mod permission;
+mod signs;
+mod spending;
 mod stop;
 mod verdict;
 
 use std::ffi::OsString;
 
 use hatchery_agent::{Cancel, Model, TICKET_FD_VARIABLE};
-use hatchery_sandbox::{CommandSpec, KeeperCommand, Network, Stdin, TICKET_FD, Tree};
+use hatchery_sandbox::{CommandSpec, Containment, KeeperCommand, Network, Stdin, TICKET_FD, Tree};
 
-use self::conversation::Conversation;
+use self::conversation::{Conversation, Subject};
 use self::stop::{Phase, see_off};
 use self::verdict::{Ended, verdict};
 use super::peer::{Role, connect};
@@ -53,10 +57,11 @@ pub(crate) async fn run<O: Observer>(
     let talk = async {
         let mut conversation =
             Conversation::new(&peer, &mut connection.incoming, observer, &phase, cancel);
-        let result = conversation.hold(&spec.cwd, &spec.task, &spec.deadlines).await;
+        let subject = Subject { cwd: &spec.cwd, task: &spec.task, resume: spec.resume.as_deref() };
+        let result = conversation.hold(subject, &spec.deadlines).await;
         phase.over();
         conversation.linger().await;
-        (result, conversation.said_something())
+        (result, conversation.has_words())
     };
     let wait = async {
         let ending = keeper.wait().await;
@@ -98,7 +103,8 @@ fn command(spec: &RunSpec, argv: Vec<OsString>, network: Network) -> CommandSpec
         env.push((MODEL_VARIABLE.into(), model.name().into()));
     }
     let (cwd, ticket) = (spec.cwd.clone(), spec.ticket.clone());
-    CommandSpec { argv, cwd, env, stdin: Stdin::Piped, ticket, network }
+    let containment = Containment::Auto;
+    CommandSpec { argv, cwd, env, stdin: Stdin::Piped, ticket, network, containment }
 }
 
 #[cfg(test)]

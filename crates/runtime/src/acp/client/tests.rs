@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod progress;
+mod resuming;
+
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -13,20 +16,32 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::time::{Duration, Instant};
 
-use super::conversation::{Conversation, Trouble, TurnResult};
+use super::conversation::{Conversation, Subject, Trouble, TurnResult};
 use super::stop::{Phase, see_off};
 use crate::acp::peer::{Role, connect};
 use crate::acp::rpc::RpcError;
-use crate::{AcpDeadlines, Observer, Step};
+use crate::{AcpDeadlines, Observer, Progress, Step};
 
 #[derive(Default)]
-struct Seen(Mutex<Vec<(OutputStream, Bytes)>>);
+struct Seen {
+    output: Mutex<Vec<(OutputStream, Bytes)>>,
+    progress: Mutex<Vec<Progress>>,
+    resumable: Mutex<Vec<String>>,
+}
 
 impl Observer for Seen {
     async fn started(&self, _: Option<ProcessIdentity>) {}
 
     async fn output(&self, stream: OutputStream, bytes: Bytes) {
-        self.0.lock().unwrap().push((stream, bytes));
+        self.output.lock().unwrap().push((stream, bytes));
+    }
+
+    async fn progress(&self, progress: Progress) {
+        self.progress.lock().unwrap().push(progress);
+    }
+
+    async fn resumable(&self, session: &str) {
+        self.resumable.lock().unwrap().push(session.to_owned());
     }
 }
 
@@ -34,6 +49,10 @@ impl Observer for Seen {
 struct Told {
     result: Result<TurnResult, Trouble>,
     output: Vec<(OutputStream, Bytes)>,
+    /// What the observer was told beside it.
+    progress: Vec<Progress>,
+    /// The sessions it was told it can take up again.
+    resumable: Vec<String>,
     /// Every message the agent was sent.
     heard: Vec<Value>,
     /// The graces its tree was stopped with.
@@ -45,6 +64,16 @@ struct Told {
 /// leaves. `cancel` is asked for once the agent has been prompted.
 async fn converse(
     task: Task,
+    cancel_at_prompt: bool,
+    agent: impl FnMut(&Value) -> Option<Vec<String>>,
+) -> Told {
+    converse_about(task, None, cancel_at_prompt, agent).await
+}
+
+/// The same where the task may have been begun before in a session.
+async fn converse_about(
+    task: Task,
+    resume: Option<&str>,
     cancel_at_prompt: bool,
     mut agent: impl FnMut(&Value) -> Option<Vec<String>>,
 ) -> Told {
@@ -76,7 +105,8 @@ async fn converse(
         let mut conversation =
             Conversation::new(&peer, &mut connection.incoming, &seen, &phase, &cancel);
         let deadlines = AcpDeadlines::default();
-        let result = conversation.hold(Path::new("/home/me"), &task, &deadlines).await;
+        let subject = Subject { cwd: Path::new("/home/me"), task: &task, resume };
+        let result = conversation.hold(subject, &deadlines).await;
         phase.over();
         conversation.linger().await;
         result
@@ -99,8 +129,15 @@ async fn converse(
         } => result,
         never = see_off(&peer, &phase, stop, &deadlines, &cancel) => match never {},
     };
-    let output = seen.0.into_inner().unwrap();
-    Told { result, output, heard, stops: stops.into_inner().unwrap(), took: begun.elapsed() }
+    Told {
+        result,
+        output: seen.output.into_inner().unwrap(),
+        progress: seen.progress.into_inner().unwrap(),
+        resumable: seen.resumable.into_inner().unwrap(),
+        heard,
+        stops: stops.into_inner().unwrap(),
+        took: begun.elapsed(),
+    }
 }
 
 fn answer(request: &Value, result: Value) -> String {

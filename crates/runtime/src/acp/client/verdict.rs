@@ -12,7 +12,7 @@ use crate::{RunEnd, RunFailure, Step};
 pub(crate) struct Ended {
     /// How the conversation went.
     pub(crate) result: Result<TurnResult, Trouble>,
-    /// Whether there was any output.
+    /// Whether there was anything but white space in the output.
     pub(crate) spoke: bool,
     /// How the agent's process ended.
     pub(crate) ending: Ending,
@@ -41,10 +41,16 @@ pub(crate) fn verdict(ended: Ended) -> RunEnd {
     if cancelled {
         return RunEnd::Cancelled;
     }
-    RunEnd::Failed(match trouble {
+    let step = match &trouble {
+        Trouble::Closed(step) | Trouble::Deadline(step, _) | Trouble::Rpc(step, _) => Some(*step),
+        _ => None,
+    };
+    let failure = match trouble {
         // Handled above; a conversation nobody cancelled does not end so.
         Trouble::Cancelled => return RunEnd::Cancelled,
-        Trouble::Closed(_) if ending == Ending::KeeperLost => RunFailure::KeeperLost,
+        Trouble::Closed(_) if ending == Ending::KeeperLost => {
+            return RunEnd::Failed(RunFailure::KeeperLost);
+        }
         Trouble::Closed(Step::Initialize) => {
             let reason = no_acp(&ending, &junk);
             RunFailure::NotAcp { program, reason, said }
@@ -59,6 +65,14 @@ pub(crate) fn verdict(ended: Ended) -> RunEnd {
         Trouble::Rpc(step, RpcError { code, message }) => RunFailure::Rpc { step, code, message },
         Trouble::WrongVersion(version) => RunFailure::WrongVersion { version },
         Trouble::BadAnswer(step, missing) => RunFailure::BadAnswer { step, missing },
+        Trouble::CannotResume(reason) => RunFailure::CannotResume { reason },
+    };
+    RunEnd::Failed(match step {
+        // Whatever went wrong there, what matters to a person is that the turn does not go on.
+        Some(Step::ResumeSession | Step::LoadSession) => {
+            RunFailure::CannotResume { reason: failure.to_string() }
+        }
+        _ => failure,
     })
 }
 
@@ -106,11 +120,13 @@ fn how(ending: &Ending) -> String {
 mod tests {
     use hatchery_sandbox::{Ending, StartFailure};
 
+    use tokio::time::Duration;
+
     use super::{Ended, verdict};
     use crate::acp::client::conversation::{Trouble, TurnResult};
     use crate::acp::reader::JunkSeen;
     use crate::acp::rpc::RpcError;
-    use crate::{RunEnd, Step};
+    use crate::{RunEnd, RunFailure, Step};
 
     fn told(ended: Ended) -> String {
         match verdict(ended) {
@@ -199,6 +215,39 @@ mod tests {
         ] {
             assert!(told.starts_with(words), "{told}");
         }
+    }
+
+    #[test]
+    fn a_session_that_is_not_taken_up_is_one_kind_of_failure() {
+        let not_found = RpcError::new(-32002, "no such session");
+        for (trouble, ending, reason) in [
+            (
+                Trouble::Rpc(Step::LoadSession, not_found),
+                Ending::Exited(0),
+                "the agent answered session/load with error -32002: no such session",
+            ),
+            (
+                Trouble::Closed(Step::ResumeSession),
+                Ending::Exited(3),
+                "the agent ended during session/resume (exit code 3); it said: a word",
+            ),
+            (
+                Trouble::Deadline(Step::LoadSession, Duration::from_secs(120)),
+                Ending::Signalled(15),
+                "the agent did not answer session/load within 120 s; it said: a word",
+            ),
+            (Trouble::CannotResume("it will not".to_owned()), Ending::Exited(0), "it will not"),
+        ] {
+            match verdict(ended(Err(trouble), ending)) {
+                RunEnd::Failed(RunFailure::CannotResume { reason: told }) => {
+                    assert_eq!(told, reason);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        // That is nothing the agent did.
+        let lost = ended(Err(Trouble::Closed(Step::ResumeSession)), Ending::KeeperLost);
+        assert!(matches!(verdict(lost), RunEnd::Failed(RunFailure::KeeperLost)));
     }
 
     #[test]

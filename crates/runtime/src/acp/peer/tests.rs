@@ -4,8 +4,12 @@
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::time::{Duration, timeout};
 
 use super::{CallError, Connection, Incoming, Role, RpcError, connect};
+
+/// How long anything here may take before its test fails instead of hanging.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn pair() -> (Connection, Connection) {
     let (left_reads, right_writes) = tokio::io::duplex(1024);
@@ -90,8 +94,8 @@ async fn whoever_does_not_read_makes_the_other_wait() {
             sent += 1;
         }
     };
-    let hour = std::time::Duration::from_secs(3600);
-    assert!(tokio::time::timeout(hour, flood).await.is_err());
+    let hour = Duration::from_secs(3600);
+    assert!(timeout(hour, flood).await.is_err());
     assert!(sent < 20, "{sent}");
 }
 
@@ -132,6 +136,33 @@ async fn a_stream_held_open_by_somebody_else_ends_once_the_other_side_is_gone() 
     assert_eq!(taken(&mut client).await.0, "last");
     assert_eq!(waiting.answer().await, Err(CallError::Closed));
     assert!(client.incoming.recv().await.is_none());
+}
+
+#[tokio::test]
+async fn a_stream_flooded_by_somebody_else_ends_once_the_other_side_is_gone() {
+    let (mut somebody, input) = tokio::io::duplex(1024);
+    let client = connect(input, tokio::io::sink(), Role::Client);
+    let waiting = client.peer.request("a", &Value::Null).await.unwrap();
+    client.gone.send_replace(true);
+    // It ends when nobody reads it any more.
+    let flood = async { while somebody.write_all(&[b'x'; 1024]).await.is_ok() {} };
+    let ended = async { tokio::join!(flood, waiting.answer()) };
+    let ((), answer) = timeout(PATIENCE, ended).await.unwrap();
+    assert_eq!(answer, Err(CallError::Closed));
+}
+
+#[tokio::test]
+async fn nobody_waits_to_be_read_once_the_other_side_is_gone() {
+    let (output, held_open) = tokio::io::duplex(1024);
+    let (held_open_too, input) = tokio::io::duplex(1024);
+    let client = connect(input, output, Role::Client);
+    let speak = async { while client.peer.request("x", &"y".repeat(10_000)).await.is_ok() {} };
+    let leave = async {
+        tokio::task::yield_now().await;
+        client.gone.send_replace(true);
+    };
+    timeout(PATIENCE, async { tokio::join!(speak, leave) }).await.unwrap();
+    drop((held_open, held_open_too));
 }
 
 #[tokio::test]
