@@ -25,6 +25,9 @@ const ONE_AT_A_TIME: usize = 500;
 /// How often the queue is filled and emptied.
 const ROUNDS: usize = 5;
 
+/// How many spawns are accepted before the queue is emptied.
+const A_ROUND: usize = 1_000;
+
 /// How many syncs of the disk are measured before each time.
 const SYNCS_OF_A_ROUND: usize = 40;
 
@@ -75,7 +78,7 @@ async fn many_at_a_time(
             synced.take()?;
         }
         let before = committed(gateway).await?;
-        let round = accept(gateway, MAX_QUEUED_RUNS, IN_FLIGHT).await?;
+        let round = accept(gateway, A_ROUND.min(MAX_QUEUED_RUNS), IN_FLIGHT).await?;
         let after = committed(gateway).await?;
         let of_round = before.zip(after).map(|(before, after)| after.saturating_sub(before));
         commits = commits.zip(of_round).map(|(commits, more)| commits + more);
