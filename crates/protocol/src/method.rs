@@ -170,11 +170,11 @@ methods! {
     SessionsSubscribe "sessions.subscribe" Read "Hear of changed sessions.";
     SessionsUnsubscribe "sessions.unsubscribe" Read "Hear of them no longer.";
     SessionsWatch "sessions.watch" Read "See what a session's run says, from any piece on, and its end.";
+    SessionsYield "sessions.yield" Write "Wait, as a run, for results of its sub-agents.";
     Status "status" Read "How the gateway and its sessions are doing.";
     SystemPresence "system-presence" Read "Who is connected.";
     SystemInfo "system.info" Read "The machine the gateway runs on.";
     TaskSuggestionsList "taskSuggestions.list" Read "Suggested tasks; there are none.";
-    SessionsYield "sessions.yield" Write "Wait, as a run, for results of its sub-agents.";
     TasksDismiss "tasks.dismiss" Write "Give up a result that could not be told on its route.";
     TasksGet "tasks.get" Read "One run of a sub-agent, as a task.";
     TasksList "tasks.list" Read "The runs of sub-agents, as tasks.";
