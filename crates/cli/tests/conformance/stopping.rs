@@ -104,3 +104,10 @@ fn an_ordinary_users_stopped_tree_is_dead_when_that_is_said() {
         stop_a_tree(&home().for_ordinary_user(), runtime);
     }
 }
+
+#[test]
+fn a_stopped_tree_of_root_without_a_namespace_is_dead_when_that_is_said() {
+    if geteuid().is_root() {
+        stop_a_tree(&home().without_privileges(), "local");
+    }
+}
