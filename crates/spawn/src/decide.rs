@@ -179,7 +179,9 @@ pub(crate) fn decide(
             .map(|session| Event::SessionArchived { session: session.clone() })
             .collect()),
         Command::ShutDown { keep_queued } => Ok(lifecycle::shut_down(state, *keep_queued, now_ms)),
-        Command::Recover { said, resume } => Ok(recovery::recover(state, said, *resume, now_ms)),
+        Command::Recover { said, resume, disowned } => {
+            Ok(recovery::recover(state, said, *resume, disowned, now_ms))
+        }
     }
 }
 

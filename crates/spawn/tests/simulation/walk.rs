@@ -201,7 +201,10 @@ impl Node {
                 hold_all(state == self.committed, Invariant::Fold, || text)?;
                 self.state = Some(state);
                 let said = BTreeMap::new();
-                self.recovering = self.decide(policy, &Command::Recover { said, resume: true })?;
+                self.recovering = self.decide(
+                    policy,
+                    &Command::Recover { said, resume: true, disowned: BTreeSet::new() },
+                )?;
                 Ok(true)
             }
             _ if !has_room || self.state.is_none() => Ok(false),
