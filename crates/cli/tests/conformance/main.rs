@@ -33,6 +33,7 @@ mod nodes;
 mod notices;
 mod reattach;
 mod receiver;
+mod resuming;
 mod runtimes;
 mod spawn;
 mod spawn_matrix;
