@@ -8,7 +8,7 @@ use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::{OutputStream, RunId, RuntimeKind, SessionId};
 use hatchery_runtime::{Observer, Progress};
 use hatchery_sandbox::ProcessIdentity;
-use hatchery_spawn::{Command, ProcessMark, Run};
+use hatchery_spawn::{Command, ProcessMark, Run, Spend};
 use hatchery_store::{CommitError, Entry, KEPT_OUTPUT_BYTES, LastWords};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -38,8 +38,11 @@ pub(super) struct RunObserver {
     pulse: Pulse,
     /// Whether there is an agent in a process of its own, which is started before it is at work.
     has_agent: bool,
-    /// Whether it pays out of a budget that has an end.
+    /// Whether it pays as it goes, out of a budget that has an end. Where we ask the model
+    /// ourselves, it is paid when the question is answered.
     is_limited: bool,
+    /// What it had paid when it was started.
+    paid_before: Spend,
 }
 
 /// What a run has said so far: how much, and the end of it. Clones share it.
@@ -67,12 +70,17 @@ impl RunObserver {
             doings: Doings::default(),
             pulse: Pulse::new(),
             has_agent: run.runtime != RuntimeKind::Local,
-            is_limited: supervisor.is_limited(run),
+            is_limited: run.runtime != RuntimeKind::Local && supervisor.is_limited(run),
+            paid_before: supervisor.paid(&run.id),
         }
     }
 
     pub(super) fn pulse(&self) -> &Pulse {
         &self.pulse
+    }
+
+    pub(super) fn paid_before(&self) -> Spend {
+        self.paid_before
     }
 
     pub(super) fn doings(&self) -> Doings {
@@ -149,7 +157,7 @@ impl Observer for RunObserver {
             Progress::Waiting(false) => self.supervisor.note(&Command::ApprovalDecided { run }),
             Progress::Spent(spent) => {
                 if self.doings.spent(spent, Instant::now()) && self.is_limited {
-                    self.supervisor.spent(&self.run, spent);
+                    self.supervisor.spent(&self.run, self.paid_before, spent);
                 }
             }
         }

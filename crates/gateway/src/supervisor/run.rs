@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hatchery_agent::{Cancel, Conversation, Model, Usage as ModelUsage};
 use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::RunId;
-use hatchery_runtime::{RunEnd, run as run_to_its_end};
+use hatchery_runtime::{RunEnd, Spent, run as run_to_its_end};
 use hatchery_sandbox::{TicketSource, ticket_channel};
 use hatchery_spawn::{Command, Ending, Run, Usage};
 
@@ -60,6 +60,7 @@ impl Supervisor {
         };
         let observer = RunObserver::new(&self, &run, before);
         let (said, doings) = (observer.said(), observer.doings());
+        let paid_before = observer.paid_before();
         self.set_clocks(&run, observer.pulse());
         let end = match ticket_channel() {
             Ok((source, ticket)) => {
@@ -67,7 +68,7 @@ impl Supervisor {
                 match model_of(&self.settings.config(), &run) {
                     Ok(model) => {
                         let earlier = self.earlier(&run, model.as_ref()).await;
-                        match self.afford(&run, model.as_ref(), &earlier) {
+                        match self.afford(&run, model.as_ref(), &earlier).await {
                             Ok(()) => {
                                 let mut spec = self.launcher.spec(&run, ticket, model, earlier);
                                 spec.resume = resume.flatten();
@@ -96,7 +97,8 @@ impl Supervisor {
         reach(Point::Returned);
         let Doing { last_step, files_touched, spent } = doings.so_far();
         let usage = usage.or(spent.tokens);
-        self.settle_up(&run, usage, spent);
+        let took = Spent { tokens: usage, ..spent };
+        self.settle_up(&run, paid_before, took, said.last_words().1 > 0);
         if let Some(seq) = said.count_beyond_kept() {
             self.count_pieces(&run.id, seq);
         }

@@ -8,7 +8,7 @@ use hatchery_protocol::RunId;
 use hatchery_runtime::Spent;
 use hatchery_spawn::{Command, Run, Spend};
 
-use super::Supervisor;
+use super::{Supervisor, unavailable};
 
 /// The number of the one model call that a run of ours makes.
 const ONLY_CALL: u32 = 1;
@@ -29,7 +29,8 @@ impl Supervisor {
     }
 
     /// Sets aside what a question to a model may take, where a run asks one and there is a limit.
-    pub(super) fn afford(
+    /// Returns once that is durable: a question that a crash makes unpaid is not asked.
+    pub(super) async fn afford(
         self: &Arc<Self>,
         run: &Run,
         model: Option<&Model>,
@@ -42,47 +43,59 @@ impl Supervisor {
         let asked = said + run.task.bytes() + earlier.system.as_ref().map_or(0, String::len);
         let tokens = asked as u64 / BYTES_PER_TOKEN + EXPECTED_ANSWER_TOKENS;
         let spend = Spend { tokens, cost_micros: 0 };
-        self.command(&Command::Reserve { run: run.id.clone(), call: ONLY_CALL, spend })
+        self.command(&Command::Reserve { run: run.id.clone(), call: ONLY_CALL, spend })?;
+        self.settled().await;
+        match self.core().journal_error.clone() {
+            Some(error) => Err(unavailable("JOURNAL_UNAVAILABLE", error)),
+            None => Ok(()),
+        }
     }
 
-    /// A run is over: what it took is paid, and what was set aside for more is free again.
-    pub(super) fn settle_up(self: &Arc<Self>, run: &Run, usage: Option<Usage>, spent: Spent) {
+    /// What a run has paid so far, in this life of the gateway and in those before.
+    pub(super) fn paid(&self, run: &RunId) -> Spend {
+        self.core().state.get(run).map_or_else(Spend::default, |live| live.spent)
+    }
+
+    /// A run is over: what it took is paid. `before` is what it had paid when it was started.
+    /// Where an answer had begun and nobody says what it took, its end pays all that was set aside.
+    pub(super) fn settle_up(
+        self: &Arc<Self>,
+        run: &Run,
+        before: Spend,
+        took: Spent,
+        had_begun: bool,
+    ) {
         if !self.is_limited(run) {
             return;
         }
-        let (call, paid) = {
+        let call = {
             let core = self.core();
             let Some(live) = core.state.get(&run.id) else { return };
-            (live.calls.keys().next().copied(), live.spent)
+            live.calls.keys().next().copied()
         };
-        let took = Spend {
-            tokens: usage.map_or(0, tokens),
-            cost_micros: spent.micro_dollars.unwrap_or_default(),
-        };
-        let spend = took.minus(paid);
+        if call.is_some() && took.tokens.is_none() && had_begun {
+            return;
+        }
+        let spend = spend(took).minus(self.paid(&run.id).minus(before));
         if call.is_some() || spend != Spend::default() {
             self.note(&Command::Settle { run: run.id.clone(), call, spend });
         }
     }
 
-    /// An agent that asks models itself says what it has used since it began.
-    pub(super) fn spent(self: &Arc<Self>, run: &RunId, spent: Spent) {
-        let paid = match self.core().state.get(run) {
-            Some(live) => live.spent,
-            None => return,
-        };
-        let took = Spend {
-            tokens: spent.tokens.map_or(0, tokens),
-            cost_micros: spent.micro_dollars.unwrap_or_default(),
-        };
-        let spend = took.minus(paid);
+    /// An agent that asks models itself says what it has used since it was started.
+    pub(super) fn spent(self: &Arc<Self>, run: &RunId, before: Spend, took: Spent) {
+        let spend = spend(took).minus(self.paid(run).minus(before));
         if spend != Spend::default() {
             self.note(&Command::Settle { run: run.clone(), call: None, spend });
         }
     }
 }
 
-/// Tokens as budgets count them.
-fn tokens(usage: Usage) -> u64 {
-    usage.input_tokens.saturating_add(usage.output_tokens)
+/// What was used, as budgets count it.
+fn spend(took: Spent) -> Spend {
+    let tokens = |usage: Usage| usage.input_tokens.saturating_add(usage.output_tokens);
+    Spend {
+        tokens: took.tokens.map_or(0, tokens),
+        cost_micros: took.micro_dollars.unwrap_or_default(),
+    }
 }
