@@ -26,17 +26,36 @@ close_acpx_sessions() {
   done
 }
 
-# The process id a command of a prompt has written to the pipe `started`.
+# The words with which a command of a prompt names itself, or another of its processes. A number alone
+# says little: the command may be in a namespace where it has another than here.
+itself='$$ $(readlink /proc/self/ns/pid)'
+latest='$! $(readlink /proc/self/ns/pid)'
+
+# The process id here of what a command has named in the pipe `started`.
 started() {
-  local pid
-  read -r -t 30 pid <>started
-  echo "$pid"
+  local number namespace status
+  read -r -t 30 number namespace <>started
+  for status in /proc/[0-9]*/status; do
+    status=${status%/status}
+    if [[ $(readlink "$status/ns/pid") == "$namespace" ]] &&
+      [[ $(sed -n 's/^NSpid:.*\t//p' "$status/status" 2>/dev/null) == "$number" ]]; then
+      echo "${status#/proc/}"
+      return
+    fi
+  done
+  return 1
 }
 
 parent() { sed -n 's/^PPid:\t//p' "/proc/$1/status"; }
 
-# The agent that runs a command: between the two is the command's keeper.
-agent_of() { parent "$(parent "$1")"; }
+# The agent that runs a command: between the two is the command's keeper, and its init where it has a
+# namespace of its own.
+agent_of() {
+  local above
+  above=$(parent "$1")
+  until tr '\0' ' ' <"/proc/$above/cmdline" | grep --quiet ' agent'; do above=$(parent "$above"); done
+  echo "$above"
+}
 
 acpx_greets_us() {
   json exec 'true' >messages
@@ -117,7 +136,7 @@ acpx_cancels() {
   local pid
   mkfifo started
   acpx sessions new
-  json prompt 'trap "" TERM; echo $$ >started; while :; do sleep 1000; done' >messages &
+  json prompt 'trap "" TERM; echo '"$itself"' >started; while :; do sleep 1000; done' >messages &
   pid=$(started)
   json cancel | holds 'frames[0].cancelled === true'
   wait $!
@@ -132,7 +151,7 @@ acpx_queues_prompts() {
   local pid
   mkfifo started go second
   acpx sessions new
-  json prompt 'echo $$ >started; cat go' >messages &
+  json prompt "echo $itself >started; cat go" >messages &
   pid=$(started)
   acpx prompt --no-wait 'echo second >second'
   kill -0 "$pid"
@@ -146,7 +165,7 @@ acpx_survives_the_end_of_the_agent() {
   local pid agent
   mkfifo started
   acpx sessions new
-  json prompt 'echo $$ >started; exec sleep 1000' >messages 2>errors &
+  json prompt "echo $itself >started; exec sleep 1000" >messages 2>errors &
   pid=$(started)
   agent=$(agent_of "$pid")
   kill -KILL "$agent"
@@ -159,7 +178,7 @@ acpx_closes_a_session() {
   local pid agent owner
   mkfifo started
   acpx sessions new
-  json prompt 'echo $$ >started; exec sleep 1000' >messages 2>errors &
+  json prompt "echo $itself >started; exec sleep 1000" >messages 2>errors &
   pid=$(started)
   agent=$(agent_of "$pid")
   owner=$(parent "$agent")
@@ -173,7 +192,7 @@ acpx_is_killed() {
   local pid
   mkfifo started
   env -i PATH=/usr/bin:/bin HOME="$HOME" "$node" "$here/node_modules/acpx/dist/cli.js" \
-    --agent "'$hatchery' agent" exec 'setsid sleep 1000 & echo $! >started; wait' &
+    --agent "'$hatchery' agent" exec "setsid sleep 1000 & echo $latest >started; wait" &
   pid=$(started)
   kill -KILL $!
   gone "$pid"
@@ -182,7 +201,7 @@ acpx_is_killed() {
 acpx_has_had_enough() {
   local pid
   mkfifo started
-  fails json --timeout 5 exec 'echo $$ >started; exec sleep 1000' >messages &
+  fails json --timeout 5 exec "echo $itself >started; exec sleep 1000" >messages &
   pid=$(started)
   wait $!
   gone "$pid"

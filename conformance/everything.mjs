@@ -90,6 +90,14 @@ Object.assign(calls, {
     const { sessionId: session } = await client.request("sessions.spawn", { task: "hang", runtime: "local" });
     return { session };
   },
+  "sessions.export": { session: "sess_main" },
+  "sessions.watch": { session: "sess_main" },
+  "tasks.get": async () => {
+    const { runId: taskId } = await client.request("sessions.spawn", { task: "hello", runtime: "local" });
+    return { taskId };
+  },
+  "tasks.dismiss": { taskIds: ["nothing"] },
+  "tasks.retry": { taskIds: ["nothing"] },
   "device.pair.explain": { id: own },
   "device.pair.clear": { pendingOnly: true },
 });
@@ -99,6 +107,7 @@ const left = {
   connect: "the handshake",
   "gateway.stop": "ends the gateway",
   send: "there is no channel to send over",
+  "sessions.yield": "for runs alone",
 };
 
 const refused = [];

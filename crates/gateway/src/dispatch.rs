@@ -14,6 +14,7 @@ use crate::approvals::Kind;
 use crate::asker::Asker;
 use crate::connection::Speaker;
 use crate::gateway::Shared;
+use crate::methods::tasks::Decision;
 use crate::methods::{
     absent, agents, approvals, chat, chatting, config, conversations, devices, export, gateway,
     health, logs, models, node_side, nodes, session_list, session_look, sessions, system, tasks,
@@ -320,8 +321,12 @@ async fn answer(
             waiting::wait_for_results(shared, &authorize(caller)?, read(params)?, asker.connection)
                 .await?
         }
-        Method::TasksDismiss => tasks::dismiss(shared, &authorize(caller)?, read(params)?).await?,
-        Method::TasksRetry => tasks::retry(shared, &authorize(caller)?, read(params)?).await?,
+        Method::TasksDismiss => {
+            tasks::decide(shared, &authorize(caller)?, read(params)?, Decision::Dismiss).await?
+        }
+        Method::TasksRetry => {
+            tasks::decide(shared, &authorize(caller)?, read(params)?, Decision::Retry).await?
+        }
         Method::TasksGet => tasks::get(shared, &authorize(caller)?, read(params)?).await?,
         Method::TasksList => tasks::list(shared, &authorize(caller)?, read(params)?).await?,
         Method::UpdateStatus => absent::updates(&authorize(caller)?),

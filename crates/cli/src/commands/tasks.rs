@@ -158,7 +158,11 @@ async fn decide(client: &mut Client, choice: &TaskChoice, method: Method) -> Res
     let mut done = Vec::new();
     for task in &chosen {
         let run = &task["runId"];
-        client.call(method, &json!({"runId": run})).await?;
+        let answer = client.call(method, &json!({"taskIds": [run]})).await?;
+        if answer["results"][0]["ok"] != json!(true) {
+            let message = render::text(&answer, "/results/0/reason");
+            return Err(Failure::NotFound { message, look: "hatchery tasks list --blocked" });
+        }
         done.push(run.clone());
     }
     if choice.json {

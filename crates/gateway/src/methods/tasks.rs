@@ -163,29 +163,46 @@ fn refusal(code: &'static str, message: String) -> Refusal {
     Refusal::forbidden(code, "tasks", message, remedy).in_class(ErrorCode::InvalidRequest)
 }
 
-/// Parameters that name a run.
+/// Parameters that name runs by their ids.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct TaskParams {
-    run_id: RunId,
+pub(crate) struct TaskIdsParams {
+    task_ids: Vec<RunId>,
 }
 
-/// Has a result that could not be told on its route told again.
-pub(crate) async fn retry(
-    shared: &Arc<Shared>,
-    permit: &Permit<Write>,
-    params: TaskParams,
-) -> Result<Value, Refusal> {
-    shared.supervisor.retry_notice(permit, params.run_id).await?;
-    Ok(json!({"ok": true}))
+/// How many runs may be named at a time.
+const MAX_TASK_IDS: usize = 100;
+
+/// What is wanted with results that could not be told on their routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// They are told again.
+    Retry,
+    /// They are given up.
+    Dismiss,
 }
 
-/// Gives up a result that could not be told on its route.
-pub(crate) async fn dismiss(
+/// Decides about results that could not be told on their routes; says for each whether it was one.
+pub(crate) async fn decide(
     shared: &Arc<Shared>,
     permit: &Permit<Write>,
-    params: TaskParams,
-) -> Result<Value, Refusal> {
-    shared.supervisor.dismiss_notice(permit, params.run_id).await?;
-    Ok(json!({"ok": true}))
+    params: TaskIdsParams,
+    decision: Decision,
+) -> Result<Value, WireError> {
+    if params.task_ids.len() > MAX_TASK_IDS {
+        let message = format!("invalid params: at most {MAX_TASK_IDS} tasks at a time");
+        return Err(WireError::new(ErrorCode::InvalidRequest, message));
+    }
+    let mut results = Vec::new();
+    for run in params.task_ids {
+        let decided = match decision {
+            Decision::Retry => shared.supervisor.retry_notice(permit, run.clone()).await,
+            Decision::Dismiss => shared.supervisor.dismiss_notice(permit, run.clone()).await,
+        };
+        results.push(match decided {
+            Ok(()) => json!({"taskId": run, "ok": true}),
+            Err(refusal) => json!({"taskId": run, "ok": false, "reason": refusal.to_string()}),
+        });
+    }
+    Ok(json!({"results": results}))
 }
