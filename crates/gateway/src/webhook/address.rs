@@ -139,7 +139,7 @@ mod tests {
         for (address, words) in [
             ("https://h:8/hook", "https://h:8/hook"),
             ("https://h/hook?key=abc", "https://h/hook?…"),
-            ("https://h/services/T0/B0/secret", "https://h/services/T0/B0…"),
+            ("https://h/services/T0/B0/secret", "https://h/services/T0/B0/…"),
             ("nonsense secret", "an address that is none"),
         ] {
             assert_eq!(shown(address), words);
