@@ -40,7 +40,16 @@ impl Client {
 
     /// Asks and waits for the answer.
     pub(crate) async fn call(&mut self, method: Method) -> Result<Value, Failure> {
-        let id = self.send(method.name(), &json!({})).await?;
+        self.call_with(method, &json!({})).await
+    }
+
+    /// Asks with parameters and waits for the answer.
+    pub(crate) async fn call_with(
+        &mut self,
+        method: Method,
+        params: &impl Serialize,
+    ) -> Result<Value, Failure> {
+        let id = self.send(method.name(), params).await?;
         self.answer_to(&id).await
     }
 

@@ -13,7 +13,9 @@ pub(crate) enum Failure {
     )]
     NoProgram { path: PathBuf },
     /// The words make no sense.
-    #[error("usage: hatchery-bench, or BENCH_TOKEN=… hatchery-bench wire ADDRESS:PORT")]
+    #[error(
+        "usage: hatchery-bench, or hatchery-bench load [conversations|old|trees|crowd|output|outputs]…, or BENCH_TOKEN=… hatchery-bench wire ADDRESS:PORT"
+    )]
     Usage,
     /// The system refused.
     #[error("{what}: {source}")]

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hatchery_protocol::Method;
+use serde::Serialize;
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::client::Client;
@@ -22,6 +24,25 @@ pub(crate) fn program() -> Result<PathBuf, Failure> {
     let ours = std::env::current_exe().map_err(Failure::io("finding this program"))?;
     let path = ours.with_file_name(format!("hatchery{}", std::env::consts::EXE_SUFFIX));
     if path.is_file() { Ok(path) } else { Err(Failure::NoProgram { path }) }
+}
+
+/// Limits of a gateway, as its settings name them.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Limits {
+    /// Runs at work at a time.
+    pub(crate) max_concurrent: usize,
+    /// Live children of one run.
+    pub(crate) max_children_per_agent: usize,
+    /// How deep runs may stand.
+    pub(crate) max_spawn_depth: usize,
+}
+
+impl Limits {
+    /// So many runs at work, and nothing else unusual.
+    pub(crate) fn at_work(max_concurrent: usize) -> Self {
+        Self { max_concurrent, max_children_per_agent: 5, max_spawn_depth: 1 }
+    }
 }
 
 /// An empty home. It lies beside the measured program and not in the directory for temporary
@@ -47,8 +68,23 @@ impl Home {
         "a token that only benches use"
     }
 
-    fn socket(&self) -> PathBuf {
-        self.path().join(".local/state/hatchery/gateway.sock")
+    /// Where its gateways keep their things.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.path().join(".local/state/hatchery")
+    }
+
+    /// The owner's socket of its gateways.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.state().join("gateway.sock")
+    }
+
+    /// Gives its gateways these limits instead of the defaults.
+    pub(crate) fn set_limits(&self, limits: &Limits) -> Result<(), Failure> {
+        let directory = self.path().join(".config/hatchery");
+        let settings = json!({"agents": {"defaults": {"subagents": limits}}});
+        std::fs::create_dir_all(&directory)
+            .and_then(|()| std::fs::write(directory.join("hatchery.json"), settings.to_string()))
+            .map_err(Failure::io("writing settings"))
     }
 
     /// `hatchery` with these words, in this home and nothing else of our environment.

@@ -4,14 +4,19 @@
 //! by its processes and by frames on the owner's socket. Everything happens in a home of its own
 //! that is removed afterwards; the home of the person who runs this is never looked at.
 
+mod accepting;
 mod client;
 mod failure;
 mod floor;
+mod history;
+mod holding;
 mod home;
 mod listing;
 mod load;
+mod machine;
 mod memory;
 mod ready;
+mod recovery;
 mod samples;
 mod smallest_program;
 mod spawning;
@@ -24,6 +29,7 @@ use std::process::ExitCode;
 use crate::failure::Failure;
 use crate::floor::Floors;
 use crate::home::{Home, program};
+use crate::load::Scene;
 use crate::table::Table;
 use crate::wire::Target;
 
@@ -36,8 +42,9 @@ fn main() -> ExitCode {
         }
     };
     let measured = match Asked::read() {
-        Ok(Asked::Everything) => runtime.block_on(measure()),
-        Ok(Asked::Wire(target)) => measure_wire(&target),
+        Ok(Asked::Everything) => runtime.block_on(measure()).map(|table| table.to_string()),
+        Ok(Asked::Load(scenes)) => runtime.block_on(measure_load(&scenes)),
+        Ok(Asked::Wire(target)) => measure_wire(&target).map(|table| table.to_string()),
         Err(failure) => Err(failure),
     };
     match measured {
@@ -56,6 +63,9 @@ fn main() -> ExitCode {
 enum Asked {
     /// Everything, of the program that lies beside this one.
     Everything,
+    /// These scenes, of the program that lies beside this one: `load`, and which; all where none
+    /// is named.
+    Load(Vec<Scene>),
     /// The wire alone, of a gateway that runs already: `wire ADDRESS`, its token in
     /// `BENCH_TOKEN`.
     Wire(Target),
@@ -66,6 +76,11 @@ impl Asked {
         let words: Vec<String> = std::env::args().skip(1).collect();
         match words.as_slice() {
             [] => Ok(Self::Everything),
+            [load] if load == "load" => Ok(Self::Load(Scene::ALL.to_vec())),
+            [load, names @ ..] if load == "load" => {
+                let scenes: Option<_> = names.iter().map(|name| Scene::find(name)).collect();
+                scenes.map(Self::Load).ok_or(Failure::Usage)
+            }
             [wire, address] if wire == "wire" => {
                 let address = address.parse().map_err(|_| Failure::Usage)?;
                 let token = std::env::var("BENCH_TOKEN").map_err(|_| Failure::Usage)?;
@@ -80,14 +95,19 @@ impl Asked {
 const FEW_SESSIONS: usize = 10;
 const MANY_SESSIONS: usize = 10_000;
 
+/// Measures how a gateway bears much at once.
+async fn measure_load(scenes: &[Scene]) -> Result<String, Failure> {
+    load::measure(&program()?, scenes).await
+}
+
 /// Measures another gateway's door, for comparison.
 fn measure_wire(target: &Target) -> Result<Table, Failure> {
-    let mut table = Table::new(load::describe());
+    let mut table = Table::new(machine::describe());
     let echo = floor::echo(&mut table)?;
     say("the wire");
     wire::open_sessions(target, FEW_SESSIONS)?;
     wire::measure(target, echo, &mut table)?;
-    table.note(load::describe());
+    table.note(machine::describe());
     Ok(table)
 }
 
@@ -115,7 +135,7 @@ async fn measure_own_wire(
 /// Takes every figure in turn. Nothing is measured beside anything else.
 async fn measure() -> Result<Table, Failure> {
     let program = program()?;
-    let mut table = Table::new(load::describe());
+    let mut table = Table::new(machine::describe());
     let home = Home::new(program.clone())?;
 
     say("the machine's floors");
@@ -130,7 +150,8 @@ async fn measure() -> Result<Table, Failure> {
     let mut sessions = 1;
     for runtime in spawning::RUNTIMES {
         say(&format!("spawns, {runtime}"));
-        sessions += spawning::one_at_a_time(&mut gateway, runtime, &floors, &mut table).await?;
+        let gateway = &mut gateway;
+        sessions += spawning::one_at_a_time(&home, gateway, runtime, &floors, &mut table).await?;
         if sessions < 400 {
             listing::measure(&home, &format!("{sessions} sessions"), &floors, &mut table)?;
         }
@@ -147,9 +168,16 @@ async fn measure() -> Result<Table, Failure> {
     }
     memory::highest(gateway.pid(), &mut table)?;
     gateway.stop().await?;
+    say("spawns that only wait");
+    accepting::measure(&program, &mut table).await?;
+    say("runs that are held at work, and sessions");
+    holding::runs(&program, &mut table).await?;
+    holding::sessions(&program, &mut table).await?;
+    say("start to ready with a long past");
+    recovery::measure(&program, &floors, &mut table).await?;
     measure_own_wire(&program, &floors, &mut table).await?;
     table.size("release binary", program.metadata().map_err(Failure::io("the program"))?.len());
-    table.note(load::describe());
+    table.note(machine::describe());
     Ok(table)
 }
 

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Measures a gateway that has nothing to do.
 pub(crate) fn idle(pid: u32, table: &mut Table) -> Result<(), Failure> {
     table.memory("idle memory, resident", resident(pid)?, Some(AIM));
-    table.memory("idle memory, proportional", read(pid, "smaps_rollup", "Pss:")?, None);
+    table.memory("idle memory, proportional", proportional_now(pid)?, None);
     Ok(())
 }
 
@@ -31,13 +31,40 @@ pub(crate) fn now(figure: &str, pid: u32, table: &mut Table) -> Result<(), Failu
 /// What a process holds once it is idle, in bytes.
 pub(crate) fn resident(pid: u32) -> Result<u64, Failure> {
     until_idle(pid)?;
+    resident_now(pid)
+}
+
+/// What a process holds at this moment, in bytes.
+pub(crate) fn resident_now(pid: u32) -> Result<u64, Failure> {
     read(pid, "status", "VmRSS:")
 }
 
-/// The most it ever held.
+/// What a process holds at this moment, in bytes, with its part of what it shares with others.
+pub(crate) fn proportional_now(pid: u32) -> Result<u64, Failure> {
+    read(pid, "smaps_rollup", "Pss:")
+}
+
+/// The most it ever held, in bytes.
+pub(crate) fn most(pid: u32) -> Result<u64, Failure> {
+    read(pid, "status", "VmHWM:")
+}
+
+/// Measures the most it ever held.
 pub(crate) fn highest(pid: u32, table: &mut Table) -> Result<(), Failure> {
-    table.memory("memory at its highest", read(pid, "status", "VmHWM:")?, None);
+    table.memory("memory at its highest", most(pid)?, None);
     Ok(())
+}
+
+/// The processes that a process has started and that are there.
+pub(crate) fn children(pid: u32) -> Result<Vec<u32>, Failure> {
+    let mut children = Vec::new();
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
+    for task in tasks.map_err(Failure::io("the gateway's threads"))?.flatten() {
+        let of_task = read_to_string(task.path().join("children"));
+        let of_task = of_task.map_err(Failure::io("the gateway's children"))?;
+        children.extend(of_task.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+    }
+    Ok(children)
 }
 
 /// A field of one of the process's files in `/proc`, in bytes.

@@ -36,7 +36,8 @@ pub(crate) async fn measure(
     Ok(())
 }
 
-async fn start(home: &Home) -> Result<Duration, Failure> {
+/// Starts a gateway in a home and ends it; gives the time from the start until it served.
+pub(crate) async fn start(home: &Home) -> Result<Duration, Failure> {
     let before = Instant::now();
     let gateway = home.start_gateway().await?;
     let time = before.elapsed();

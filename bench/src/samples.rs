@@ -22,6 +22,11 @@ impl Samples {
         self.percentile(99)
     }
 
+    /// The largest.
+    pub(crate) fn max(&self) -> Duration {
+        self.percentile(100)
+    }
+
     fn percentile(&self, percent: usize) -> Duration {
         let rank = (self.0.len() * percent).div_ceil(100).max(1);
         self.0.get(rank - 1).copied().unwrap_or_default()
@@ -38,7 +43,7 @@ mod tests {
     fn percentiles_are_nearest_ranks() {
         let ms = Duration::from_millis;
         let samples = Samples::new((1..=200).rev().map(ms).collect());
-        assert_eq!((samples.p50(), samples.p99()), (ms(100), ms(198)));
+        assert_eq!((samples.p50(), samples.p99(), samples.max()), (ms(100), ms(198), ms(200)));
         let few = Samples::new(vec![ms(3), ms(1), ms(2)]);
         assert_eq!((few.p50(), few.p99()), (ms(2), ms(3)));
         assert_eq!(Samples::new(Vec::new()).p50(), Duration::ZERO);

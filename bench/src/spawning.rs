@@ -9,8 +9,8 @@ use hatchery_protocol::{
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::floor::Floors;
-use crate::home::Gateway;
+use crate::floor::{Floors, Syncs};
+use crate::home::{Gateway, Home};
 use crate::samples::Samples;
 use crate::table::{Against, Table};
 
@@ -31,25 +31,30 @@ const PRINT_MUCH: &str = "yes 'The quick brown fox jumps over the lazy dog.' | h
 /// Measures from the request to the receipt and from the request to the result. Gives how many
 /// sessions this made.
 pub(crate) async fn one_at_a_time(
+    home: &Home,
     gateway: &mut Gateway,
     runtime: RuntimeKind,
     floors: &Floors,
     table: &mut Table,
 ) -> Result<usize, Failure> {
     let params = params(gateway, runtime, nothing());
-    let (mut accepted, mut ended) = (Vec::new(), Vec::new());
+    let mut syncs = Syncs::new(home)?;
+    let (mut accepted, mut announced, mut ended) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ONE_AT_A_TIME {
         let before = Instant::now();
         gateway.client.send(Method::SessionsSpawn.name(), &params).await?;
         let (_, receipt) = gateway.client.next_answer().await?;
-        accepted.push(before.elapsed());
+        let received = Instant::now();
+        accepted.push(received - before);
         let (_, result) = gateway.client.next_answer().await?;
+        announced.push(received.elapsed());
         ended.push(before.elapsed());
         let _receipt: SpawnAccepted = serde_json::from_value(receipt)?;
         check(runtime, result)?;
+        syncs.take()?;
     }
-    let aim = Some(floors.sync * 2);
-    let against = Against { aim, floor: Some((floors.sync, "1 sync")) };
+    let sync = syncs.samples().p50();
+    let against = Against { aim: Some(sync * 2), floor: Some((sync, "1 sync")) };
     table.time(format!("spawn accepted, {runtime}"), &Samples::new(accepted), &against);
     // A keeper and the command; where the agent has a process too, that and its own keeper.
     // Two commits stand between the request and the result: its acceptance and its end.
@@ -57,8 +62,15 @@ pub(crate) async fn one_at_a_time(
         RuntimeKind::Local => (5, 2, "2 processes, 2 syncs"),
         RuntimeKind::Isolated | RuntimeKind::Acp => (25, 4, "4 processes, 2 syncs"),
     };
-    let floor = floors.process * processes + floors.sync * 2;
-    let against = Against { aim: Some(Duration::from_millis(aim)), floor: Some((floor, what)) };
+    let floor = floors.process * processes + sync * 2;
+    let aim = Some(Duration::from_millis(aim));
+    // The announce is in one commit with the end, and the end is told after it.
+    if runtime == RuntimeKind::Local {
+        let floor = floors.process * processes + sync;
+        let against = Against { aim, floor: Some((floor, "2 processes, 1 sync")) };
+        table.time("accepted to announced, local", &Samples::new(announced), &against);
+    }
+    let against = Against { aim, floor: Some((floor, what)) };
     table.time(format!("spawn result, {runtime}"), &Samples::new(ended), &against);
     Ok(ONE_AT_A_TIME)
 }
@@ -121,7 +133,8 @@ fn nothing() -> Task {
     Task::Argv(vec!["true".to_owned()])
 }
 
-fn params(gateway: &Gateway, runtime: RuntimeKind, task: Task) -> SpawnParams {
+/// A spawn that is watched to its end.
+pub(crate) fn params(gateway: &Gateway, runtime: RuntimeKind, task: Task) -> SpawnParams {
     SpawnParams {
         runtime: Some(runtime),
         caller_cwd: Some(gateway.work_in.clone()),

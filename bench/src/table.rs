@@ -50,9 +50,9 @@ impl Table {
     }
 
     /// A figure in memory that is small, in bytes.
-    pub(crate) fn small_memory(&mut self, figure: impl Into<String>, bytes: u64, aim: u64) {
+    pub(crate) fn small_memory(&mut self, figure: impl Into<String>, bytes: u64, aim: Option<u64>) {
         let kib = |bytes: u64| format!("{:.1} KiB", bytes as f64 / 1024.0);
-        let judged = judged(kib(aim), bytes <= aim);
+        let judged = aim.map(|aim| judged(kib(aim), bytes <= aim)).unwrap_or_default();
         self.rows.push([figure.into(), kib(bytes), String::new(), judged, String::new()]);
     }
 
@@ -70,17 +70,39 @@ impl Table {
         self.rows.push([figure.into(), rate, String::new(), String::new(), String::new()]);
     }
 
+    /// A figure in things per second, and what is known of the machine beside it.
+    pub(crate) fn rate_beside(
+        &mut self,
+        figure: impl Into<String>,
+        rate: f64,
+        unit: &str,
+        floor: (Duration, &str),
+    ) {
+        let floor = format!("{} ({})", ms(floor.0), floor.1);
+        let rate = format!("{rate:.0} {unit}");
+        self.rows.push([figure.into(), rate, String::new(), String::new(), floor]);
+    }
+
+    /// A figure that should be large; `None` where the gateway does not tell it.
+    pub(crate) fn at_least(&mut self, figure: impl Into<String>, number: Option<f64>, aim: f64) {
+        let told = number.map_or("not available".to_owned(), |number| format!("{number:.1}"));
+        let judged = number.map(|number| judged(format!("{aim:.0}"), number >= aim));
+        self.rows.push([figure.into(), told, String::new(), judged.unwrap_or_default(), "".into()]);
+    }
+
     /// A line below the table.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
 }
 
-fn judged(aim: String, met: bool) -> String {
+/// An aim, and whether it was met.
+pub(crate) fn judged(aim: String, met: bool) -> String {
     format!("{aim} {}", if met { "met" } else { "missed" })
 }
 
-fn ms(time: Duration) -> String {
+/// A time as the tables show it.
+pub(crate) fn ms(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1e3)
 }
 

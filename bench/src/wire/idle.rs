@@ -18,7 +18,11 @@ pub(crate) fn measure(target: &Target, pid: u32, table: &mut Table) -> Result<()
     let held = (0..CONNECTIONS).map(|_| Socket::connect(target)).collect::<Result<Vec<_>, _>>()?;
     let after = memory::resident(pid)?;
     let each = after.saturating_sub(before) / CONNECTIONS as u64;
-    table.small_memory(format!("memory of an idle connection, {CONNECTIONS} held"), each, AIM);
+    table.small_memory(
+        format!("memory of an idle connection, {CONNECTIONS} held"),
+        each,
+        Some(AIM),
+    );
     drop(held);
     Ok(())
 }

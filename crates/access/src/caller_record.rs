@@ -68,6 +68,16 @@ impl From<&Caller> for CallerRecord {
 }
 
 impl CallerRecord {
+    /// Whether the owner stands behind it, directly or at the top of the tree it belongs to.
+    #[must_use]
+    pub fn is_of_the_owner(&self) -> bool {
+        match self {
+            Self::Owner => true,
+            Self::Device { .. } => false,
+            Self::Run(record) => record.of_the_owner,
+        }
+    }
+
     /// The caller as it was. What was taken from it since is for the supervisor to find out.
     #[must_use]
     pub fn restore(self) -> Caller {
@@ -113,6 +123,7 @@ mod tests {
         for caller in [Caller::Owner, device, run] {
             let text = serde_json::to_string(&CallerRecord::from(&caller)).unwrap();
             let read: CallerRecord = serde_json::from_str(&text).unwrap();
+            assert_eq!(read.is_of_the_owner(), caller.is_of_the_owner());
             assert_eq!(read.restore(), caller, "{text}");
         }
     }

@@ -191,9 +191,9 @@ impl Gateway {
         let hub = Arc::new(Hub::default());
         let supervisor =
             Supervisor::new(store, settings, launcher, Arc::clone(&hub), options.doors);
-        supervisor.recover().await?;
         let place = state.path().to_owned();
         let pairing = PairingService::new(place, Arc::clone(&supervisor), Arc::clone(&hub));
+        supervisor.recover(&pairing).await?;
         let hosted = options.doors != Doors::All;
         let shared = Arc::new(Shared {
             supervisor,

@@ -261,6 +261,9 @@ fn check_budgets(
     request: &SpawnRequest,
     lineage: &[Ancestor],
 ) -> Result<Budget, SpawnRefusal> {
+    if request.budget.concurrency == Some(0) {
+        return Err(SpawnRefusal::NeverBegins);
+    }
     for above in lineage {
         let Some(account) = state.account(&above.run) else { continue };
         let refuse = |part| Err(SpawnRefusal::OverBudget { of: above.run.clone(), part });

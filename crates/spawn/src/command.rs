@@ -1,6 +1,6 @@
 //! What is asked of the run tree, or was found out about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use hatchery_access::Caller;
@@ -155,6 +155,9 @@ pub enum Command {
         said: BTreeMap<RunId, LastWords>,
         /// Whether runs go on: not where the gateway is there for one command only.
         resume: bool,
+        /// The runs whose starter may not start them any more. They and what is below them are
+        /// over.
+        disowned: BTreeSet<RunId>,
     },
 }
 

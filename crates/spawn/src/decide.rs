@@ -1,6 +1,7 @@
 //! What happens next: one command against the state of all runs.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use hatchery_protocol::{RunId, SessionId};
 
@@ -17,7 +18,7 @@ pub struct Step {
     /// What happened, to be committed together.
     pub events: Vec<Event>,
     /// The runs that are over with it, which the state has forgotten.
-    pub ended: Vec<Run>,
+    pub ended: Vec<Arc<Run>>,
 }
 
 /// Decides a command, folds what happens into the state, and gives free slots to those who wait.
@@ -34,7 +35,7 @@ pub fn step(
     let mut step = Step { events: decide(state, policy, command, now_ms)?, ended: Vec::new() };
     for event in &step.events {
         if let Event::RunFinished { run, .. } = event {
-            step.ended.extend(state.get(run).map(|live| live.run.clone()));
+            step.ended.extend(state.get(run).map(|live| Arc::clone(&live.run)));
         }
         state.apply(event, now_ms);
     }
@@ -51,7 +52,7 @@ pub fn step(
 /// Runs that wait for results go on where enough have come, or nobody is left who could bring
 /// any.
 fn wake(state: &State, _: &Policy, _: &Command, step: &Step) -> Vec<Event> {
-    let above = step.ended.iter().flat_map(Run::path);
+    let above = step.ended.iter().flat_map(|run| run.path());
     let told = step.events.iter().filter_map(|event| match event {
         Event::RunAnnounced { to, .. } | Event::AnnounceMoved { to, .. } => state.in_session(to),
         _ => None,
@@ -178,7 +179,9 @@ pub(crate) fn decide(
             .map(|session| Event::SessionArchived { session: session.clone() })
             .collect()),
         Command::ShutDown { keep_queued } => Ok(lifecycle::shut_down(state, *keep_queued, now_ms)),
-        Command::Recover { said, resume } => Ok(recovery::recover(state, said, *resume, now_ms)),
+        Command::Recover { said, resume, disowned } => {
+            Ok(recovery::recover(state, said, *resume, disowned, now_ms))
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hatchery_access::CallerRecord;
 use hatchery_protocol::{RunId, RuntimeKind};
 
 use crate::announce::{finish, inbox};
@@ -35,9 +36,15 @@ pub(crate) fn recover(
     state: &State,
     said: &BTreeMap<RunId, LastWords>,
     resume: bool,
+    disowned: &BTreeSet<RunId>,
     now_ms: u64,
 ) -> Vec<Event> {
-    let fate = |live: &LiveRun| if resume { fate(live, now_ms) } else { Fate::Over };
+    let fate = |live: &LiveRun| {
+        let may_go_on = resume
+            && is_vouched_for(state, live)
+            && !live.run.path().any(|above| disowned.contains(above));
+        if may_go_on { fate(live, now_ms) } else { Fate::Over }
+    };
     let over: BTreeSet<&RunId> =
         state.runs().filter(|live| fate(live) == Fate::Over).map(|live| &live.run.id).collect();
     let lives_on = |run: &RunId| state.get(run).is_some() && !over.contains(run);
@@ -71,9 +78,22 @@ pub(crate) fn recover(
     events
 }
 
+/// Whether somebody can still be asked for the authority a run was started with: the owner, a device
+/// itself, or a live run of a device's tree.
+fn is_vouched_for(state: &State, live: &LiveRun) -> bool {
+    match &live.run.starter {
+        Some(starter @ CallerRecord::Run(_)) => {
+            starter.is_of_the_owner()
+                || live.run.parent().is_some_and(|parent| state.get(parent).is_some())
+        }
+        Some(CallerRecord::Owner | CallerRecord::Device { .. }) => true,
+        // The journal of an older program, which did not say.
+        None => false,
+    }
+}
+
 fn fate(live: &LiveRun, now_ms: u64) -> Fate {
-    // Without the word of who had started it, it has no authority to begin with.
-    if live.run.starter.is_none() || live.stopping.is_some() {
+    if live.stopping.is_some() {
         return Fate::Over;
     }
     if live.phase == Phase::Queued {

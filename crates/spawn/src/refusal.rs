@@ -68,6 +68,9 @@ pub enum SpawnRefusal {
         /// Which part of it.
         part: BudgetPart,
     },
+    /// The budget that was asked for leaves no room for the run itself, which would wait for ever.
+    #[error("with a concurrency of 0 the run itself could never begin")]
+    NeverBegins,
     /// Somebody other than the owner wants results told elsewhere, or decides about such.
     #[error("only the owner has results told elsewhere")]
     RouteOfTheOwner,
@@ -180,6 +183,7 @@ impl SpawnRefusal {
             Self::ChildLimit { .. } => "CHILD_LIMIT",
             Self::QueueFull | Self::QueueTooLarge => "QUEUE_FULL",
             Self::OverBudget { .. } => "OVER_BUDGET",
+            Self::NeverBegins => "NEVER_BEGINS",
             Self::RouteOfTheOwner => "ROUTE_OF_THE_OWNER",
             Self::TooManyNotices => "TOO_MANY_NOTICES",
             Self::NoNotice(_) => "NO_NOTICE",
@@ -214,7 +218,7 @@ impl SpawnRefusal {
             Self::DepthLimit { .. } => "agents.defaults.subagents.maxSpawnDepth",
             Self::ChildLimit { .. } => "agents.defaults.subagents.maxChildrenPerAgent",
             Self::QueueFull | Self::QueueTooLarge => "queue length",
-            Self::OverBudget { .. } => "agents.defaults.subagents.budget",
+            Self::OverBudget { .. } | Self::NeverBegins => "agents.defaults.subagents.budget",
             Self::RouteOfTheOwner | Self::TooManyNotices | Self::NoNotice(_) => "routes of results",
             Self::NothingToWaitFor | Self::WaitsAlready(_) => "waiting of the run",
             Self::OutsideWorkspace { .. } => "workspace of the run",
@@ -257,6 +261,9 @@ impl SpawnRefusal {
                 "finish with what there is, or start the tree with a larger budget: --budget {}, or agents.defaults.subagents.budget",
                 part.option()
             )),
+            Self::NeverBegins => {
+                advice("ask for --budget concurrency=1 or more, or leave it out".to_owned())
+            }
             Self::RouteOfTheOwner => {
                 advice("leave the route out, or say it at the owner's terminal".to_owned())
             }
@@ -309,6 +316,7 @@ impl From<SpawnRefusal> for Refusal {
             | SpawnRefusal::ModelUnusable { .. }
             | SpawnRefusal::NoConversation(_)
             | SpawnRefusal::NoNotice(_)
+            | SpawnRefusal::NeverBegins
             | SpawnRefusal::NothingToWaitFor
             | SpawnRefusal::WaitsAlready(_)
             | SpawnRefusal::NotRunning(_) => ErrorCode::InvalidRequest,

@@ -1,6 +1,7 @@
 //! The live runs: what events add up to.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use hatchery_protocol::{RunId, RunStatus, SessionId};
 use serde::{Deserialize, Serialize};
@@ -34,8 +35,8 @@ pub struct State {
 /// A run that is not over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveRun {
-    /// What was accepted.
-    pub run: Run,
+    /// What was accepted. It never changes, so copies of the state share it.
+    pub run: Arc<Run>,
     /// How far it is.
     pub phase: Phase,
     /// Why it is being stopped, if it is.
@@ -71,7 +72,7 @@ pub enum Phase {
 impl LiveRun {
     fn new(run: &Run) -> Self {
         Self {
-            run: run.clone(),
+            run: Arc::new(run.clone()),
             phase: Phase::Queued,
             stopping: None,
             process: None,

@@ -431,7 +431,8 @@ fn after_a_crash_every_run_is_interrupted_with_what_it_had_said() {
         (RunId::new(name.to_owned()), said)
     };
     let said = [words("a"), words("b"), words("unknown")].into();
-    let events = world.play(&Command::Recover { said, resume: true }).unwrap();
+    let events =
+        world.play(&Command::Recover { said, resume: true, disowned: BTreeSet::new() }).unwrap();
     assert_eq!(announced_to(&events), ["sess_main", "sess_main"]);
     for event in &events {
         if let Event::RunFinished { run, outcome } = event {

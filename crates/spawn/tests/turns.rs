@@ -253,7 +253,8 @@ fn results_of_a_conversation_come_to_it_whoever_is_gone_by_then() {
     world.spawn("c", &parent).unwrap();
     let last = |name: &str| (run(name), LastWords { tail: "so far".into(), output_bytes: 6 });
     let said = [last("t"), last("c")].into();
-    let events = world.play(&Command::Recover { said, resume: true }).unwrap();
+    let events =
+        world.play(&Command::Recover { said, resume: true, disowned: BTreeSet::new() }).unwrap();
     assert_eq!(
         kinds(&events),
         named(&[("run_finished", "c"), ("run_announced", "c"), ("run_finished", "t")])

@@ -1,8 +1,10 @@
 //! What is given to the writer.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use hatchery_protocol::{OutputStream, RunId};
-use hatchery_spawn::Event;
+use hatchery_spawn::{Event, State};
 
 use crate::{AuditEvent, CommitError};
 
@@ -13,9 +15,10 @@ pub enum Entry {
     Event(Event),
     /// An entry of the journal that is evidence and nothing else: no state follows from it.
     Audit(AuditEvent),
-    /// The state as it is after the entries before this one, in whatever form the caller reads it
-    /// again. It is no journal entry either: it only spares the next start from reading them.
-    Snapshot(String),
+    /// The state as it is after the entries before this one. It is no journal entry either: it only
+    /// spares the next start from reading them. It is written as JSON, by the writer, so that nobody
+    /// else waits for that.
+    Snapshot(Arc<State>),
     /// A piece of a run's output. It is no journal entry: it decides nothing.
     Output {
         /// The run that said it.

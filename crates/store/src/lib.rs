@@ -46,8 +46,7 @@ pub use replay::{LastWords, Replay};
 pub use results::RunResult;
 pub use transcript::{KeyUse, Page, Said, StoredMessage, Transcript};
 pub use views::{
-    HistoryItem, InterruptedRun, Lookup, ReadError, RunView, SessionFilter, SessionView,
-    StoredOutput,
+    HistoryItem, Lookup, ReadError, RunView, SessionFilter, SessionView, StoredOutput,
 };
 pub use writer::CommitError;
 

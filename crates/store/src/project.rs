@@ -24,7 +24,7 @@ pub(crate) fn project(
         Entry::Audit(event) => {
             audit::append(connection, chain, at_ms, event.kind(), None, &json(event)?)
         }
-        Entry::Snapshot(body) => snapshots::write(connection, chain, at_ms, body),
+        Entry::Snapshot(state) => snapshots::write(connection, chain, at_ms, &json(state)?),
         Entry::Output { run, seq, stream, bytes } => connection
             .prepare_cached(
                 "INSERT INTO output (run, seq, at_ms, stream, bytes) VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -7,10 +7,8 @@ use hatchery_spawn::{Event, Outcome, Run};
 use rusqlite::{Connection, Row, params};
 use serde_json::from_str;
 
-use crate::replay::TAIL_BYTES;
 use crate::{
-    HistoryItem, InterruptedRun, Lookup, ReadError, RunView, SessionFilter, SessionView, Store,
-    StoredOutput,
+    HistoryItem, Lookup, ReadError, RunView, SessionFilter, SessionView, Store, StoredOutput,
 };
 
 /// How many candidates an ambiguous prefix names.
@@ -133,35 +131,6 @@ impl Store {
             items.push(HistoryItem::Announced { from: SessionId::new(row.get(0)?), outcome });
         }
         Ok(items)
-    }
-
-    /// The runs without an end: at the start of a gateway, those its last life left behind. Looks
-    /// at all runs; [`recover`](Self::recover) does not.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub fn interrupted_runs(&self) -> Result<Vec<InterruptedRun>, ReadError> {
-        let connection = self.connection()?;
-        let mut statement = connection.prepare(
-            "SELECT j.body, r.process FROM runs r JOIN journal j ON j.seq = r.accepted
-             WHERE r.ended IS NULL ORDER BY r.accepted",
-        )?;
-        let mut rows = statement.query([])?;
-        let mut runs = Vec::new();
-        while let Some(row) = rows.next()? {
-            let Some(run) = accepted_run(&row.get::<_, String>(0)?)? else { continue };
-            let process: Option<String> = row.get(1)?;
-            let said = output(&connection, run.id.as_str())?;
-            let bytes: Vec<u8> = said.iter().flat_map(|piece| piece.bytes.clone()).collect();
-            let tail = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
-            runs.push(InterruptedRun {
-                run,
-                process: process.map(|text| from_str(&text)).transpose()?,
-                tail: String::from_utf8_lossy(tail).into_owned(),
-                output_bytes: bytes.len() as u64,
-            });
-        }
-        Ok(runs)
     }
 
     /// The newest entries of one kind of event, the newest first.

@@ -12,7 +12,7 @@ pub(crate) const TAIL_BYTES: usize = 64 * 1024;
 /// What the state is made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Replay {
-    /// The newest snapshot, as it was given; none where there is none.
+    /// The newest snapshot, a state as JSON; none where there is none.
     pub snapshot: Option<String>,
     /// What happened to runs since, in order, each with its time in milliseconds since 1970.
     pub events: Vec<(u64, Event)>,

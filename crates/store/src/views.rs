@@ -3,7 +3,7 @@
 use hatchery_protocol::{
     AgentId, OutputStream, RunId, RunStatus, RuntimeKind, SessionId, SessionKey, SessionKind, Task,
 };
-use hatchery_spawn::{Outcome, ProcessMark, Run, SessionSettings};
+use hatchery_spawn::{Outcome, SessionSettings};
 use serde::Serialize;
 
 /// A session as lists and details show it.
@@ -140,19 +140,6 @@ pub struct StoredOutput {
     pub stream: OutputStream,
     /// The bytes as they were.
     pub bytes: Vec<u8>,
-}
-
-/// A run that was live when the last life of the gateway ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InterruptedRun {
-    /// The run.
-    pub run: Run,
-    /// Its process, if it had got that far.
-    pub process: Option<ProcessMark>,
-    /// The last of what it said.
-    pub tail: String,
-    /// How many bytes are kept of what it said.
-    pub output_bytes: u64,
 }
 
 /// Why reading failed.

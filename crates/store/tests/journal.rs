@@ -48,20 +48,19 @@ fn what_was_told_durable_is_there_after_a_life_that_ended_without_a_word() {
     let store = open(directory.path());
     append(&store, vec![accepted("a", None)]).unwrap();
     let process = ProcessMark { pid: 7, start_time: 8, boot_id: "b".to_owned() };
-    let running = Event::RunRunning { run: RunId::new("a".into()), process: Some(process.clone()) };
-    append(&store, vec![Entry::Event(running), output("a", 1, "said ")]).unwrap();
+    let running = Event::RunRunning { run: RunId::new("a".into()), process: Some(process) };
+    append(&store, vec![Entry::Event(running.clone()), output("a", 1, "said ")]).unwrap();
     append(&store, vec![output("a", 2, "so far")]).unwrap();
     // The first life never closes its store.
     std::mem::forget(store);
 
     let store = open(directory.path());
-    let left = store.interrupted_runs().unwrap();
-    assert_eq!(left.len(), 1);
-    assert_eq!(left[0].run, run("a", None));
-    assert_eq!(left[0].process, Some(process));
-    assert_eq!((left[0].tail.as_str(), left[0].output_bytes), ("said so far", 11));
-    append(&store, finished("a", "sess_main")).unwrap();
-    assert!(store.interrupted_runs().unwrap().is_empty());
+    let events: Vec<Event> =
+        store.recover().unwrap().events.into_iter().map(|(_, event)| event).collect();
+    let was_accepted = Event::RunAccepted { run: Box::new(run("a", None)) };
+    assert_eq!(events, [was_accepted, running]);
+    let words = store.last_words(&RunId::new("a".into())).unwrap();
+    assert_eq!((words.tail.as_str(), words.output_bytes), ("said so far", 11));
 }
 
 #[test]

@@ -3,13 +3,27 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{accepted, append, finished, open, output, run};
 use hatchery_protocol::RunId;
-use hatchery_spawn::Event;
+use hatchery_spawn::{Event, State};
 use hatchery_store::{AuditEvent, Entry, LastWords, Replay, Store};
 
-fn snapshot(body: &str) -> Entry {
-    Entry::Snapshot(body.to_owned())
+/// A state that can be told from others by the one run in it.
+fn state(name: &str) -> State {
+    let mut state = State::default();
+    state.apply(&Event::RunAccepted { run: Box::new(run(name, None)) }, 1);
+    state
+}
+
+fn snapshot(name: &str) -> Entry {
+    Entry::Snapshot(Arc::new(state(name)))
+}
+
+/// That state, as it is read back.
+fn body(name: &str) -> Option<String> {
+    Some(serde_json::to_string(&state(name)).unwrap())
 }
 
 fn starting(name: &str) -> Event {
@@ -47,7 +61,7 @@ fn what_is_recovered_is_the_newest_snapshot_and_every_event_of_a_run_after_it() 
     let store = open(directory.path());
     let accepted_b = Event::RunAccepted { run: Box::new(run("b", None)) };
     let after = vec![accepted_b, starting("b")];
-    assert_eq!(recovered(&store), (Some("one".to_owned()), after.clone()));
+    assert_eq!(recovered(&store), (body("one"), after.clone()));
     assert_eq!(store.entries_since_snapshot(), 3);
     let all = store.recover_from_start().unwrap();
     let accepted_a = Event::RunAccepted { run: Box::new(run("a", None)) };
@@ -55,7 +69,7 @@ fn what_is_recovered_is_the_newest_snapshot_and_every_event_of_a_run_after_it() 
     assert_eq!((all.snapshot, events), (None, [vec![accepted_a, starting("a")], after].concat()));
     append(&store, vec![snapshot("two")]).unwrap();
     assert_eq!(store.entries_since_snapshot(), 0);
-    assert_eq!(recovered(&store), (Some("two".to_owned()), Vec::new()));
+    assert_eq!(recovered(&store), (body("two"), Vec::new()));
 }
 
 #[test]
@@ -66,7 +80,7 @@ fn a_snapshot_of_a_commit_that_failed_is_no_snapshot() {
     assert!(append(&store, vec![snapshot("two"), accepted("a", None)]).is_err());
     assert_eq!(store.entries_since_snapshot(), 0);
     drop(store);
-    assert_eq!(recovered(&open(directory.path())), (Some("one".to_owned()), Vec::new()));
+    assert_eq!(recovered(&open(directory.path())), (body("one"), Vec::new()));
 }
 
 #[test]
@@ -83,7 +97,7 @@ fn a_snapshot_that_somebody_else_wrote_is_not_used_and_the_one_before_it_is() {
     };
     let kept = |name: &str, passed_over, events| {
         let replay = open(place).recover().unwrap();
-        assert_eq!(replay.snapshot.as_deref(), Some(name).filter(|name| !name.is_empty()));
+        assert_eq!(replay.snapshot, body(name).filter(|_| !name.is_empty()));
         assert_eq!((replay.passed_over, replay.events.len()), (passed_over, events));
     };
     kept("c", 0, 0);

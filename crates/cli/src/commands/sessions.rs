@@ -136,11 +136,32 @@ async fn show(args: SessionArgs) -> Result<ExitCode, Failure> {
         ("ended", moment("/run/outcome/endedAtMs").unwrap_or_default()),
         ("exit code", render::text(&session, "/run/outcome/exitCode")),
         ("error", render::text(&session, "/run/outcome/error")),
+        ("last step", render::text(&session, "/run/outcome/lastStep")),
+        ("files", files(&session["run"]["outcome"]["filesTouched"])),
+        ("tokens", tokens(&session["run"]["outcome"]["usage"])),
+        ("cost", cost(&session["run"]["outcome"]["costMicros"])),
     ];
     rows.retain(|(_, value)| !value.is_empty());
     let rows = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
     render::line(&render::rows(rows));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The files a run said it touched, one in a line.
+fn files(files: &Value) -> String {
+    let files = files.as_array().into_iter().flatten().filter_map(Value::as_str);
+    files.collect::<Vec<_>>().join("\n")
+}
+
+fn tokens(usage: &Value) -> String {
+    match (usage["inputTokens"].as_u64(), usage["outputTokens"].as_u64()) {
+        (Some(read), Some(written)) => format!("{read} read, {written} written"),
+        _ => String::new(),
+    }
+}
+
+fn cost(micros: &Value) -> String {
+    micros.as_u64().map_or_else(String::new, |micros| format!("${:.4}", micros as f64 / 1e6))
 }
 
 async fn reopen(args: SessionArgs) -> Result<ExitCode, Failure> {

@@ -14,12 +14,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Home {
     directory: TempDir,
     user: Option<u32>,
+    without_privileges: bool,
     variables: Vec<(&'static str, PathBuf)>,
 }
 
 impl Home {
     pub(crate) fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), user: None, variables: Vec::new() }
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            user: None,
+            without_privileges: false,
+            variables: Vec::new(),
+        }
     }
 
     /// A home with settings: the texts of `hatchery.json` and `gateway.json`, empty for none.
@@ -58,6 +64,12 @@ impl Home {
             }
             self.user = Some(NOBODY);
         }
+        self
+    }
+
+    /// The same home, in which even root has no privileges.
+    pub(crate) fn without_privileges(mut self) -> Self {
+        self.without_privileges = true;
         self
     }
 
@@ -104,6 +116,12 @@ impl Home {
                 }
                 let mut command = Command::new(copy);
                 command.uid(user).gid(user);
+                command
+            }
+            None if self.without_privileges => {
+                let mut command = Command::new("setpriv");
+                command.args(["--bounding-set=-all", "--inh-caps=-all", "--"]);
+                command.arg(env!("CARGO_BIN_EXE_hatchery"));
                 command
             }
             None => Command::new(env!("CARGO_BIN_EXE_hatchery")),

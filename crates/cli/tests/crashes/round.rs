@@ -23,6 +23,9 @@ use crate::{journal, plan};
 const CONFIG: &str =
     "{ agents: { defaults: { subagents: { maxSpawnDepth: 2, maxConcurrent: 3 } } } }";
 
+/// In how many rounds of a hundred root is without its privileges.
+const WITHOUT_PRIVILEGES: u64 = 35;
+
 /// One round.
 pub(crate) struct Round<'a> {
     pub(crate) home: Home,
@@ -38,8 +41,13 @@ pub(crate) struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    pub(crate) fn new(random: Random, story: &'a Story, sum: &'a Mutex<Sum>) -> Self {
-        let home = Home::with_config(CONFIG, "");
+    pub(crate) fn new(mut random: Random, story: &'a Story, sum: &'a Mutex<Sum>) -> Self {
+        let mut home = Home::with_config(CONFIG, "");
+        // Processes are held in another way where nobody has privileges.
+        if random.percent(WITHOUT_PRIVILEGES) && nix::unistd::geteuid().is_root() {
+            home = home.without_privileges();
+            story.tell("without privileges".to_owned());
+        }
         std::fs::create_dir(home.path().join("work")).unwrap();
         let bystander = Command::new("sleep")
             .arg("1000")

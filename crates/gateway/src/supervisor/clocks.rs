@@ -125,8 +125,8 @@ impl Supervisor {
 
 impl Core {
     /// Stops the clocks of trees that are over.
-    pub(super) fn stop_tree_clocks(&mut self, ended: &[Run]) {
-        for above in ended.iter().flat_map(Run::path) {
+    pub(super) fn stop_tree_clocks(&mut self, ended: &[Arc<Run>]) {
+        for above in ended.iter().flat_map(|run| run.path()) {
             if self.state.account(above).is_none()
                 && let Some(clock) = self.tree_clocks.remove(above)
             {

@@ -28,7 +28,7 @@ impl Supervisor {
     /// The same for what no rule can refuse.
     pub(super) fn note(self: &Arc<Self>, command: &Command) {
         if let Err(refusal) = self.command(command) {
-            tracing::error!(?command, "what happened was refused: {refusal}");
+            tracing::error!("what happened was refused: {refusal}");
         }
     }
 
@@ -55,7 +55,7 @@ impl Supervisor {
         if self.store.entries_since_snapshot() >= ENTRIES_PER_SNAPSHOT && !core.snapshot_due {
             // Written with the events it stands for, or not at all.
             core.snapshot_due = true;
-            entries.extend(core.snapshot());
+            entries.push(core.snapshot());
         }
         let has_snapshot = entries.len() > events.len();
         let supervisor = Arc::clone(self);
@@ -87,7 +87,7 @@ impl Supervisor {
         }
         {
             let core = self.core();
-            let entries: Vec<Entry> = core.snapshot().into_iter().collect();
+            let entries = vec![core.snapshot()];
             self.store.append(now_ms(), entries, Box::new(|_| {}));
         }
         self.settled().await;
@@ -114,13 +114,7 @@ impl Core {
         step(&mut self.state, policy, command, now)
     }
 
-    fn snapshot(&self) -> Option<Entry> {
-        match serde_json::to_string(&self.state) {
-            Ok(state) => Some(Entry::Snapshot(state)),
-            Err(error) => {
-                tracing::error!("the state cannot be written down: {error}");
-                None
-            }
-        }
+    fn snapshot(&self) -> Entry {
+        Entry::Snapshot(Arc::new(self.state.clone()))
     }
 }

@@ -199,12 +199,12 @@ impl Supervisor {
         Ok(tree.into_iter().map(|(_, session)| session).collect())
     }
 
-    fn publish(&self, events: &[Event], ended: &[Run]) {
+    fn publish(&self, events: &[Event], ended: &[Arc<Run>]) {
         self.tell_watchers(events, ended);
         self.tell_readers(events, ended);
     }
 
-    fn tell_watchers(&self, events: &[Event], ended: &[Run]) {
+    fn tell_watchers(&self, events: &[Event], ended: &[Arc<Run>]) {
         let mut core = self.core();
         for event in events {
             match event {
@@ -282,7 +282,7 @@ impl Supervisor {
 
     /// The journal takes nothing any more, so nothing new can be promised and what is going on
     /// cannot be kept: everything is stopped.
-    pub(super) fn journal_broke(&self, error: &CommitError, ended: &[Run]) {
+    pub(super) fn journal_broke(&self, error: &CommitError, ended: &[Arc<Run>]) {
         let mut core = self.core();
         for run in ended {
             let refusal = unavailable("JOURNAL_UNAVAILABLE", error);

@@ -1,5 +1,7 @@
 //! What events mean to those who read along in sessions.
 
+use std::sync::Arc;
+
 use hatchery_protocol::RunId;
 use hatchery_spawn::{Event, Run};
 
@@ -9,7 +11,7 @@ use crate::talk::News;
 
 impl Supervisor {
     /// Tells readers what happened. Called after the commit, in the journal's order.
-    pub(super) fn tell_readers(&self, events: &[Event], ended: &[Run]) {
+    pub(super) fn tell_readers(&self, events: &[Event], ended: &[Arc<Run>]) {
         for event in events {
             match event {
                 Event::RunAccepted { run } => self.talk.accepted(run),
@@ -66,7 +68,7 @@ impl Supervisor {
         self.talk.news(News::Changed { session: session.clone(), reason, run: None });
     }
 
-    fn live_or_ended(&self, run: &RunId, ended: &[Run]) -> Option<Run> {
+    fn live_or_ended(&self, run: &RunId, ended: &[Arc<Run>]) -> Option<Arc<Run>> {
         let live = self.core().state.get(run).map(|live| live.run.clone());
         live.or_else(|| ended.iter().find(|ended| ended.id == *run).cloned())
     }

@@ -1,9 +1,10 @@
 //! After a life of the gateway that ended with runs in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hatchery_access::{Caller, CallerRecord};
 use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::RunId;
 use hatchery_sandbox::{ProcessIdentity, reap};
@@ -12,6 +13,7 @@ use hatchery_spawn::{Command, LastWords, Phase, State};
 use super::Supervisor;
 use crate::clock::now_ms;
 use crate::error::StartError;
+use crate::pairing::PairingService;
 
 /// How long what was left behind may take to end before it is killed: longer than a keeper's own
 /// patience with its tree.
@@ -20,7 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(4);
 impl Supervisor {
     /// Finds out what was going on when the last life ended, makes sure that nothing of it still
     /// runs, and decides what goes on. Called once, before any door opens.
-    pub(crate) async fn recover(self: &Arc<Self>) -> Result<(), StartError> {
+    pub(crate) async fn recover(
+        self: &Arc<Self>,
+        pairing: &PairingService,
+    ) -> Result<(), StartError> {
         let state = self.last_state()?;
         let has_open_notices = !state.notices().is_empty();
         if state.is_empty() && !has_open_notices {
@@ -35,8 +40,9 @@ impl Supervisor {
             let (tail, output_bytes) = (words.tail, words.output_bytes);
             said.insert(live.run.id.clone(), LastWords { tail, output_bytes });
         }
+        let disowned = disowned(&state, pairing).await;
         self.take_over(state);
-        self.note(&Command::Recover { said, resume: self.stays });
+        self.note(&Command::Recover { said, resume: self.stays, disowned });
         // Whoever looks next must not find running what does not.
         self.settled().await;
         reach(Point::RecoveryMarked);
@@ -123,4 +129,30 @@ impl Supervisor {
         }
         notices.iter().for_each(|run| self.deliver(run));
     }
+}
+
+/// The runs that devices had started which are not approved for as much any more, or cannot be
+/// recognised. Whether a device is approved is looked up only where one has started something.
+async fn disowned(state: &State, pairing: &PairingService) -> BTreeSet<RunId> {
+    let of_devices: Vec<(RunId, Caller)> = state
+        .runs()
+        .filter_map(|live| match live.run.starter.clone()? {
+            starter @ CallerRecord::Device { .. } => Some((live.run.id.clone(), starter.restore())),
+            CallerRecord::Owner | CallerRecord::Run(_) => None,
+        })
+        .collect();
+    if of_devices.is_empty() {
+        return BTreeSet::new();
+    }
+    let upheld = pairing.with_state(|devices| {
+        let upheld = |caller: &Caller| caller.device().is_some() && devices.upholds(caller, false);
+        of_devices.iter().map(|(_, caller)| upheld(caller)).collect::<Vec<bool>>()
+    });
+    let upheld = upheld.await.unwrap_or_else(|refusal| {
+        tracing::error!("the devices cannot be read, so nothing of theirs goes on: {refusal}");
+        Vec::new()
+    });
+    let upheld = upheld.into_iter().chain(std::iter::repeat(false));
+    let runs = of_devices.into_iter().zip(upheld);
+    runs.filter(|(_, upheld)| !upheld).map(|((run, _), _)| run).collect()
 }

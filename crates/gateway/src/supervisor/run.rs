@@ -48,7 +48,12 @@ impl Supervisor {
     ///
     /// `resume` is there for a run that goes on, and in it the name under which its agent keeps
     /// its session, where an agent has one.
-    async fn attend(self: Arc<Self>, run: Run, resume: Option<Option<String>>, cancel: Cancel) {
+    async fn attend(
+        self: Arc<Self>,
+        run: Arc<Run>,
+        resume: Option<Option<String>>,
+        cancel: Cancel,
+    ) {
         let before = match &resume {
             Some(session) => self.said_before(&run.id, session.is_some()).await,
             None => Said::default(),
@@ -107,7 +112,7 @@ impl Supervisor {
             files_touched,
         };
         let heard = self.is_heard(&run.id);
-        self.note(&Command::Ended { run: run.id, ending, heard });
+        self.note(&Command::Ended { run: run.id.clone(), ending, heard });
     }
 
     /// What an earlier life of the run had said. A question that is asked anew gets a whole answer,

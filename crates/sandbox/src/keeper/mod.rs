@@ -20,6 +20,7 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use nix::sys::prctl;
+use nix::sys::signal::Signal;
 
 pub(crate) use instructions::Instructions;
 
@@ -59,6 +60,8 @@ fn keep(instructions: &Instructions, control: &UnixStream) -> io::Result<Ending>
     nix::unistd::setsid()?;
     prctl::set_child_subreaper(true)?;
     prctl::set_name(KEEPER_NAME)?;
+    // A program that may signal its keeper can suspend it. When the gateway goes, it goes on.
+    prctl::set_pdeathsig(Signal::SIGCONT)?;
     let tree = match Tree::start(instructions) {
         Ok(tree) => tree,
         Err(failure) => return Ok(Ending::NotStarted(failure)),

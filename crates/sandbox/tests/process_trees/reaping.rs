@@ -16,6 +16,7 @@ use crate::support::{
 pub(crate) fn all() -> Vec<Trial> {
     crate::trials_either_way![
         reaping::a_tree_dies_with_its_gateway,
+        reaping::a_tree_dies_with_its_gateway_even_if_its_keeper_is_suspended,
         reaping::a_keeper_without_gateway_is_reaped_even_if_suspended,
         reaping::a_keeper_that_listens_is_stopped_in_peace,
         reaping::a_process_with_a_recycled_number_is_left_alone,
@@ -46,6 +47,14 @@ async fn other_gateway() -> (Child, ProcessIdentity, Vec<ProcessIdentity>) {
 
 pub(crate) async fn a_tree_dies_with_its_gateway() {
     let (mut gateway, keeper, everyone) = other_gateway().await;
+    gateway.kill().await.unwrap();
+    support::ended(&keeper).await;
+    assert_all_ended(&everyone);
+}
+
+pub(crate) async fn a_tree_dies_with_its_gateway_even_if_its_keeper_is_suspended() {
+    let (mut gateway, keeper, everyone) = other_gateway().await;
+    kill(Pid::from_raw(keeper.pid), Signal::SIGSTOP).unwrap();
     gateway.kill().await.unwrap();
     support::ended(&keeper).await;
     assert_all_ended(&everyone);

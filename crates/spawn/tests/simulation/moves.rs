@@ -28,6 +28,7 @@ pub(crate) enum Move {
     Kill,
     Hush,
     Approve,
+    StopWaiting,
     Retry,
     Dismiss,
     Expire,
@@ -53,6 +54,7 @@ impl Move {
         (Self::Kill, 3, false),
         (Self::Hush, 1, false),
         (Self::Approve, 6, false),
+        (Self::StopWaiting, 2, false),
         (Self::Retry, 2, false),
         (Self::Dismiss, 1, false),
         (Self::Expire, 1, false),
@@ -116,6 +118,7 @@ impl World {
             Move::Kill => self.kill_somebody(),
             Move::Hush => self.hush(),
             Move::Approve => self.approve(),
+            Move::StopWaiting => self.stop_waiting(),
             Move::Retry | Move::Dismiss => self.decide_about_a_notice(kind),
             Move::Expire => self.play_for_all(&Command::ExpireNotices),
         }
@@ -250,6 +253,15 @@ impl World {
         let waiting: Vec<RunId> = waiting.map(|live| live.run.id.clone()).collect();
         match self.random.any(waiting.into_iter()) {
             Some(run) => self.play_for_all(&Command::ApprovalDecided { run }),
+            None => Ok(()),
+        }
+    }
+
+    /// A run has waited for as long as it wanted to.
+    fn stop_waiting(&mut self) -> Held<()> {
+        let Some(life) = &self.life else { return Ok(()) };
+        match self.random.any(life.agents.keys()).cloned() {
+            Some(run) => self.play_for_all(&Command::StopWaiting { run }),
             None => Ok(()),
         }
     }

@@ -1,7 +1,7 @@
 //! The gateway around the core: decides, commits, and does outside what follows; crashes, and
 //! comes back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hatchery_protocol::RunId;
 use hatchery_spawn::{
@@ -241,7 +241,8 @@ impl World {
         let said: BTreeMap<RunId, LastWords> =
             begun.map(|live| (live.run.id.clone(), words())).collect();
         self.life = Some(Life::new(state));
-        let decided = self.play(&Command::Recover { said, resume }, Reply::Open)?;
+        let decided =
+            self.play(&Command::Recover { said, resume, disowned: BTreeSet::new() }, Reply::Open)?;
         hold_all(decided.is_ok(), Invariant::Rest, || format!("{decided:?}"))
     }
 }

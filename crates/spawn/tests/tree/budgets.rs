@@ -104,6 +104,16 @@ fn whoever_shares_a_used_up_budget_starts_nothing() {
 }
 
 #[test]
+fn a_budget_leaves_room_for_the_run_itself() {
+    let mut world = World::new();
+    let of = |concurrency| Budget { concurrency: Some(concurrency), ..Budget::default() };
+    let asked = |budget| SpawnRequest { budget, ..request("a", Caller::Owner) };
+    assert_eq!(world.ask(asked(of(0))), Err(SpawnRefusal::NeverBegins));
+    world.ask(asked(of(1))).unwrap();
+    assert_eq!(short(&world.start("a")), ["run_running a"]);
+}
+
+#[test]
 fn descendants_are_counted_for_ever_and_at_every_level() {
     let mut world = world_with(Budget { descendants: Some(3), ..Budget::default() });
     world.spawn_below("top", "a");

@@ -1,9 +1,9 @@
 //! What becomes of runs when the gateway comes back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hatchery_access::Caller;
-use hatchery_protocol::{AgentId, RunStatus, RuntimeKind};
+use hatchery_access::{Caller, DeviceCaller, DeviceId};
+use hatchery_protocol::{AgentId, Role, RunStatus, RuntimeKind, Scope};
 use hatchery_spawn::{
     Command, Effect, Event, MAX_QUEUED_AGE_MS, Phase, SpawnRequest, Spend, StopReason, effects,
 };
@@ -146,7 +146,11 @@ fn a_gateway_for_one_command_goes_on_with_nothing() {
     let mut world = World::with_slots(1);
     world.spawn("a");
     world.spawn("b");
-    world.play(&Command::Recover { said: BTreeMap::new(), resume: false });
+    world.play(&Command::Recover {
+        said: BTreeMap::new(),
+        resume: false,
+        disowned: BTreeSet::new(),
+    });
     world.come_to_rest();
 }
 
@@ -201,4 +205,49 @@ fn the_turn_at_work_goes_on_and_those_behind_it_wait_on() {
     world.say("t1");
     world.recover();
     assert_eq!(short(&world.recover()), ["run_finished t0", "run_starting t1"]);
+}
+
+fn device() -> Caller {
+    Caller::Device(DeviceCaller {
+        device: Some(DeviceId::new("d".to_owned())),
+        role: Role::Operator,
+        scopes: BTreeSet::from([Scope::Read, Scope::Write]),
+        client: "test".to_owned(),
+    })
+}
+
+#[test]
+fn what_a_device_had_started_goes_on_only_while_somebody_vouches_for_it() {
+    let chat = |name: &str, caller| SpawnRequest {
+        model: Some(CHAT.to_owned()),
+        runtime: RuntimeKind::Local,
+        ..request(name, caller)
+    };
+    // (the device may still do so much, the run above is live, what becomes of both)
+    for (upheld, parent_lives, goes_on) in
+        [(true, true, [true, true]), (true, false, [false, false]), (false, true, [false, false])]
+    {
+        let mut world = World::new();
+        world.ask(chat("a", device())).unwrap();
+        world.start("a");
+        let above = world.caller("a");
+        world.ask(chat("b", above)).unwrap();
+        world.start("b");
+        if !parent_lives {
+            world.end("a");
+        }
+        let disowned: &[&str] = if upheld { &[] } else { &["a"] };
+        world.recover_without(disowned);
+        assert_eq!([world.lives("a"), world.lives("b")], goes_on, "{upheld} {parent_lives}");
+    }
+    // Of the owner's tree it is enough that it was accepted.
+    let mut world = World::new();
+    world.ask(chat("a", Caller::Owner)).unwrap();
+    world.start("a");
+    let above = world.caller("a");
+    world.ask(chat("b", above)).unwrap();
+    world.start("b");
+    world.end("a");
+    world.recover();
+    assert!(world.lives("b"));
 }

@@ -56,6 +56,21 @@ fn what_is_there_already_counts_and_is_given_at_once_where_it_is_enough() {
 }
 
 #[test]
+fn whoever_has_waited_long_enough_takes_what_there_is() {
+    let mut world = family(2);
+    let enough = Command::StopWaiting { run: run("p") };
+    assert_eq!(world.play(&enough), [], "it does not wait");
+    world.yields("p", None).unwrap();
+    world.end("c0");
+    assert_eq!(resumed(&world.play(&enough)), goes_on("p", &["c0"]));
+    assert_eq!(world.play(&enough), []);
+    // A permission is not a result.
+    world.start("p");
+    world.play(&Command::AwaitApproval { run: run("p") });
+    assert_eq!(world.play(&enough), []);
+}
+
+#[test]
 fn what_is_left_when_nobody_lives_below_is_given_without_waiting() {
     let mut world = family(1);
     world.end("c0");

@@ -179,7 +179,13 @@ impl World {
     }
 
     pub(crate) fn recover(&mut self) -> Vec<Event> {
-        self.play(&Command::Recover { said: BTreeMap::new(), resume: true })
+        self.recover_without(&[])
+    }
+
+    /// The same, where those who had started these runs may not start them any more.
+    pub(crate) fn recover_without(&mut self, disowned: &[&str]) -> Vec<Event> {
+        let disowned = disowned.iter().map(|name| run(name)).collect();
+        self.play(&Command::Recover { said: BTreeMap::new(), resume: true, disowned })
     }
 
     fn somebody_at_work(&self) -> Option<String> {

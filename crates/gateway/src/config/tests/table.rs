@@ -37,6 +37,11 @@ const EVERYTHING: &str = r#"{
       subagents: {
         maxSpawnDepth: 5, maxChildrenPerAgent: 20, maxConcurrent: 1,
         allowAgents: ["*"], requireAgentId: true, runTimeoutSeconds: 60,
+        queueTimeoutSeconds: 60, startTimeoutSeconds: 60, idleTimeoutSeconds: 60,
+        archiveAfterMinutes: 30,
+        budget: {
+          tokens: 1, costUsdCents: 1, wallSeconds: 1, descendants: 1, concurrency: 1,
+        },
       },
     },
     entries: {
