@@ -11,7 +11,7 @@ use hatchery_spawn::MAX_QUEUED_RUNS;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
-use crate::floor::Syncs;
+use crate::floor::{PAUSE_AFTER, Syncs};
 use crate::home::{Gateway, Home, Limits};
 use crate::samples::Samples;
 use crate::spawning;
@@ -27,9 +27,6 @@ const ROUNDS: usize = 5;
 
 /// How many spawns are accepted before the queue is emptied.
 const A_ROUND: usize = 1_000;
-
-/// How many syncs of the disk are measured before each time.
-const SYNCS_OF_A_ROUND: usize = 40;
 
 /// How many accepted spawns each sync should carry.
 const AIM_PER_SYNC: f64 = 20.0;
@@ -53,11 +50,11 @@ async fn one_at_a_time(
 ) -> Result<(), Failure> {
     let mut syncs = Syncs::new(home)?;
     let (mut times, mut sessions) = (Vec::new(), Vec::new());
-    for _ in 0..ONE_AT_A_TIME.min(MAX_QUEUED_RUNS) {
-        let one = accept(gateway, 1, 1).await?;
-        times.extend(one.times);
-        sessions.extend(one.sessions);
-        syncs.take()?;
+    while times.len() < ONE_AT_A_TIME.min(MAX_QUEUED_RUNS) {
+        syncs.pause()?;
+        let some = accept(gateway, PAUSE_AFTER, 1).await?;
+        times.extend(some.times);
+        sessions.extend(some.sessions);
     }
     empty_queue(gateway, sessions).await?;
     let sync = syncs.samples().p50();
@@ -74,9 +71,7 @@ async fn many_at_a_time(
     let mut synced = Syncs::new(home)?;
     let (mut times, mut took, mut commits) = (Vec::new(), Duration::ZERO, Some(0));
     for _ in 0..ROUNDS {
-        for _ in 0..SYNCS_OF_A_ROUND {
-            synced.take()?;
-        }
+        synced.pause()?;
         let before = committed(gateway).await?;
         let round = accept(gateway, A_ROUND.min(MAX_QUEUED_RUNS), IN_FLIGHT).await?;
         let after = committed(gateway).await?;

@@ -17,6 +17,10 @@ const ECHOES: usize = 2_000;
 const STARTS: usize = 200;
 const SYNCS: usize = 500;
 
+/// How many syncs are made between figures, and after how many of these.
+const IN_A_PAUSE: usize = 20;
+pub(crate) const PAUSE_AFTER: usize = 50;
+
 /// How much is appended before each sync, in bytes.
 const APPENDED: usize = 512;
 
@@ -87,7 +91,8 @@ fn syncs(home: &Home) -> Result<Samples, Failure> {
 }
 
 /// Appends that are made durable one by one, on the disk of a home. What a disk needs changes with
-/// what else it has to do, so this is taken between the figures it is held against.
+/// what else it has to do, so they are made between the figures they are held against: some after
+/// every few, since a sync here makes the next one of the gateway longer.
 pub(crate) struct Syncs {
     file: File,
     samples: Vec<Duration>,
@@ -99,8 +104,12 @@ impl Syncs {
         Ok(Self { file, samples: Vec::new() })
     }
 
-    /// Makes one append durable.
-    pub(crate) fn take(&mut self) -> Result<(), Failure> {
+    /// Makes as many appends durable as a pause between figures has.
+    pub(crate) fn pause(&mut self) -> Result<(), Failure> {
+        (0..IN_A_PAUSE).try_for_each(|_| self.take())
+    }
+
+    fn take(&mut self) -> Result<(), Failure> {
         let before = Instant::now();
         let appended = self.file.write_all(&[7; APPENDED]).and_then(|()| self.file.sync_data());
         appended.map_err(Failure::io(SYNCED))?;

@@ -9,7 +9,7 @@ use hatchery_protocol::{
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::floor::{Floors, Syncs};
+use crate::floor::{Floors, PAUSE_AFTER, Syncs};
 use crate::home::{Gateway, Home};
 use crate::samples::Samples;
 use crate::table::{Against, Table};
@@ -40,7 +40,10 @@ pub(crate) async fn one_at_a_time(
     let params = params(gateway, runtime, nothing());
     let mut syncs = Syncs::new(home)?;
     let (mut accepted, mut announced, mut ended) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ONE_AT_A_TIME {
+    for number in 0..ONE_AT_A_TIME {
+        if number % PAUSE_AFTER == 0 {
+            syncs.pause()?;
+        }
         let before = Instant::now();
         gateway.client.send(Method::SessionsSpawn.name(), &params).await?;
         let (_, receipt) = gateway.client.next_answer().await?;
@@ -51,7 +54,6 @@ pub(crate) async fn one_at_a_time(
         ended.push(before.elapsed());
         let _receipt: SpawnAccepted = serde_json::from_value(receipt)?;
         check(runtime, result)?;
-        syncs.take()?;
     }
     let sync = syncs.samples().p50();
     let against = Against { aim: Some(sync * 2), floor: Some((sync, "1 sync")) };
