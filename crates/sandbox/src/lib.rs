@@ -32,7 +32,7 @@ pub use containment::{Containment, Hold};
 pub use descriptor::{Share, inherited_descriptor};
 pub use ending::{Ending, StartFailure};
 pub use identity::ProcessIdentity;
-pub use reap::{ReapOutcome, Reaped, reap};
+pub use reap::{ReapOutcome, Reaped, keepers_with, reap};
 pub use stopper::Stopper;
 pub use ticket::{
     MAX_TICKET_BYTES, TICKET_FD, TicketError, TicketSource, take_ticket, ticket_channel,

@@ -122,6 +122,9 @@ impl Gateway {
 impl Drop for Gateway {
     /// A round that has failed leaves no gateway.
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the gateway of the failed round: {:?}", self.child.try_wait());
+        }
         self.child.kill().ok();
         self.child.wait().ok();
     }

@@ -7,6 +7,7 @@
 //! is asked for and where the gateway dies; how the processes interleave is the machine's choice.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod apart;
 mod asking;
 mod client;
 mod gateway;

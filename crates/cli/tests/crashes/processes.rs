@@ -59,7 +59,7 @@ pub(crate) fn kill_gateways(home: &Path) {
     }
 }
 
-/// Kills everything of this home.
+/// Kills everything of this home, after a failure.
 pub(crate) fn kill_all(home: &Path) {
     for (pid, _) in of_home(home) {
         kill(Pid::from_raw(pid), Signal::SIGKILL).ok();

@@ -5,37 +5,43 @@ use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OpenFlags};
 
+use crate::apart::{is_apart, ran_apart};
 use crate::client::Client;
 use crate::gateway::Gateway;
 use crate::home::{Home, wait_until};
-use crate::processes::start_time;
 use serde_json::{Value, json};
 
 /// How many numbers may be missed before it is given up: others start processes too.
 const ATTEMPTS: u32 = 200;
 
-/// Puts the number of an innocent process into the records of all runs that are not over, as if
-/// it had been given out again: with another start, or from another boot.
-pub(crate) fn forge_records(home: &Home, innocent: &Child) {
-    let path = home.state_directory().join("hatchery.db");
-    let Ok(journal) = Connection::open(path) else { return };
-    let pid = i32::try_from(innocent.id()).unwrap();
-    let started = start_time(pid).unwrap();
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    for (nth, (started, boot)) in
-        [(started - 1, boot.trim()), (started, "another")].iter().enumerate()
-    {
-        let record = json!({"pid": pid, "startTime": started, "bootId": boot}).to_string();
-        let sql = "UPDATE runs SET process = ?1 WHERE outcome IS NULL AND rowid % 2 = ?2";
-        // A gateway that died in its first moments has made no tables.
-        journal.execute(sql, params![record, i64::try_from(nth).unwrap()]).ok();
+/// How many of these where it need not be.
+const A_FEW: u32 = 10;
+
+/// A process that has nothing to do with any gateway.
+pub(crate) fn innocent() -> Child {
+    let mut command = Command::new("sleep");
+    command.arg("1000").env_clear().current_dir("/").stdout(Stdio::null()).spawn().unwrap()
+}
+
+/// An innocent process with the number of a keeper that has ended, where one can be had.
+pub(crate) fn innocent_for(home: &Home) -> Option<Child> {
+    if !is_apart() {
+        return None;
     }
+    process_with_number(*recorded_keepers(home).last()?, A_FEW)
 }
 
 #[test]
 fn a_process_that_has_got_the_number_of_a_dead_keeper_lives() {
+    if ran_apart("recycled::a_process_that_has_got_the_number_of_a_dead_keeper_lives") {
+        return;
+    }
+    if !is_apart() {
+        eprintln!("skipped: only root can have a namespace in which numbers are its own");
+        return;
+    }
     let home = Home::new();
     let mut gateway = Gateway::start(&home, None).unwrap();
     let mut client = Client::connect(&home).unwrap();
@@ -47,13 +53,10 @@ fn a_process_that_has_got_the_number_of_a_dead_keeper_lives() {
         let session = client.ok("sessions.show", &json!({"session": receipt["sessionId"]}));
         session["run"]["status"] == "running"
     });
-    let keeper = recorded_keeper(&home);
+    let [keeper] = recorded_keepers(&home)[..] else { panic!("one run has one keeper") };
     gateway.kill();
     wait_until("the keeper is gone", || kill(Pid::from_raw(keeper), None).is_err());
-    let Some(mut innocent) = process_with_number(keeper) else {
-        eprintln!("skipped: this system does not let us choose the number of a process");
-        return;
-    };
+    let mut innocent = process_with_number(keeper, ATTEMPTS).unwrap();
     let mut gateway = Gateway::start(&home, None).unwrap();
     let mut client = Client::connect(&home).unwrap();
     let session = client.ok("sessions.show", &json!({"session": receipt["sessionId"]}));
@@ -64,29 +67,30 @@ fn a_process_that_has_got_the_number_of_a_dead_keeper_lives() {
     gateway.kill();
 }
 
-/// The number of the keeper that the journal has of the only run.
-fn recorded_keeper(home: &Home) -> i32 {
-    let journal = Connection::open(home.state_directory().join("hatchery.db")).unwrap();
-    let process: String =
-        journal.query_row("SELECT process FROM runs", [], |row| row.get(0)).unwrap();
-    let process: Value = serde_json::from_str(&process).unwrap();
-    i32::try_from(process["pid"].as_i64().unwrap()).unwrap()
+/// The numbers of the keepers in the journal, the last one last.
+fn recorded_keepers(home: &Home) -> Vec<i32> {
+    let sql = "SELECT body FROM journal WHERE kind = 'run_running' ORDER BY seq";
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let journal = Connection::open_with_flags(home.state_directory().join("hatchery.db"), flags);
+    // A gateway that died in its first moments has made no file, or no tables in it.
+    let Ok(journal) = journal else { return Vec::new() };
+    let Ok(mut entries) = journal.prepare(sql) else { return Vec::new() };
+    let entries = entries.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let pid = |entry: rusqlite::Result<String>| {
+        let entry: Value = serde_json::from_str(&entry.unwrap()).unwrap();
+        i32::try_from(entry["process"]["pid"].as_i64()?).ok()
+    };
+    entries.filter_map(pid).collect()
 }
 
 /// A process with this number, where the system lets us choose and nobody is faster.
-fn process_with_number(wanted: i32) -> Option<Child> {
+fn process_with_number(wanted: i32, attempts: u32) -> Option<Child> {
     let path = "/proc/sys/kernel/ns_last_pid";
     let mut last = std::fs::File::options().write(true).open(path).ok()?;
-    for _ in 0..ATTEMPTS {
+    for _ in 0..attempts {
         last.rewind().ok()?;
         last.write_all((wanted - 1).to_string().as_bytes()).ok()?;
-        let mut child = Command::new("sleep")
-            .arg("1000")
-            .env_clear()
-            .current_dir("/")
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = innocent();
         if i32::try_from(child.id()).unwrap() == wanted {
             return Some(child);
         }

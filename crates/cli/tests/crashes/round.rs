@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ use crate::record::Record;
 use crate::story::{Story, Sum};
 use crate::verdict::Verdict;
 use crate::work::GO;
-use crate::{journal, plan};
+use crate::{journal, plan, recycled};
 
 const CONFIG: &str =
     "{ agents: { defaults: { subagents: { maxSpawnDepth: 2, maxConcurrent: 3 } } } }";
@@ -34,8 +34,8 @@ pub(crate) struct Round<'a> {
     pub(crate) lives: u64,
     /// What dead gateways left, where nobody waited for it to be gone.
     pub(crate) left: Vec<BTreeSet<Process>>,
-    /// A process that has nothing to do with any of it.
-    pub(crate) bystander: Child,
+    /// Processes that have nothing to do with any of it; some have the number of a dead keeper.
+    pub(crate) innocents: Vec<Child>,
     pub(crate) story: &'a Story,
     pub(crate) sum: &'a Mutex<Sum>,
 }
@@ -49,15 +49,9 @@ impl<'a> Round<'a> {
             story.tell("without privileges".to_owned());
         }
         std::fs::create_dir(home.path().join("work")).unwrap();
-        let bystander = Command::new("sleep")
-            .arg("1000")
-            .env_clear()
-            .current_dir("/")
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        let innocents = vec![recycled::innocent()];
         let (record, left) = (Record::default(), Vec::new());
-        Self { home, random, record, lives: 0, left, bystander, story, sum }
+        Self { home, random, record, lives: 0, left, innocents, story, sum }
     }
 
     /// Plays the round in which a gateway is to die at `point`, or at any moment.
@@ -66,8 +60,10 @@ impl<'a> Round<'a> {
             self.live(&life);
         }
         self.last_life();
-        let bystander = i32::try_from(self.bystander.id()).unwrap();
-        assert!(processes::start_time(bystander).is_some(), "a process beside it was killed");
+        for innocent in &mut self.innocents {
+            assert!(innocent.try_wait().unwrap().is_none(), "a process beside it was ended");
+        }
+        self.sum.lock().unwrap().recycled += self.innocents.len() - 1;
     }
 
     /// The life that is asked what became of everything.
@@ -121,9 +117,9 @@ impl<'a> Round<'a> {
 
 impl Drop for Round<'_> {
     fn drop(&mut self) {
-        // A round that has failed may have found something that does not end by itself.
-        processes::kill_all(self.home.path());
-        self.bystander.kill().ok();
-        self.bystander.wait().ok();
+        for innocent in &mut self.innocents {
+            innocent.kill().ok();
+            innocent.wait().ok();
+        }
     }
 }

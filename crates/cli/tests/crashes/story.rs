@@ -34,4 +34,6 @@ pub(crate) struct Sum {
     pub(crate) messages: usize,
     /// How many side effects there were.
     pub(crate) effects: usize,
+    /// How many innocent processes got the number of a dead keeper.
+    pub(crate) recycled: usize,
 }

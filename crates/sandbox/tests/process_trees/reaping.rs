@@ -1,9 +1,10 @@
 //! No tree outlives its gateway, and what a dead one left behind is cleaned up.
 
+use std::ffi::OsStr;
 use std::process::Stdio;
 use std::time::Duration;
 
-use hatchery_sandbox::{Ending, ProcessIdentity, ReapOutcome, Reaped, reap};
+use hatchery_sandbox::{Ending, ProcessIdentity, ReapOutcome, Reaped, keepers_with, reap};
 use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -19,6 +20,7 @@ pub(crate) fn all() -> Vec<Trial> {
         reaping::a_tree_dies_with_its_gateway_even_if_its_keeper_is_suspended,
         reaping::a_keeper_without_gateway_is_reaped_even_if_suspended,
         reaping::a_keeper_that_listens_is_stopped_in_peace,
+        reaping::a_keeper_is_found_by_what_it_was_started_with,
         reaping::a_process_with_a_recycled_number_is_left_alone,
         reaping::who_has_the_number_of_a_keeper_now_is_left_alone_with_all_below_it,
         reaping::whoever_reaps_does_not_reap_itself,
@@ -77,6 +79,17 @@ pub(crate) async fn a_keeper_that_listens_is_stopped_in_peace() {
     let report = reap(std::slice::from_ref(&keeper), PATIENCE).await;
     assert_eq!(tree.wait().await, Ending::Exited(4));
     assert_eq!(report, [Reaped { keeper, outcome: ReapOutcome::Stopped }]);
+}
+
+pub(crate) async fn a_keeper_is_found_by_what_it_was_started_with() {
+    let ours = format!("of {}", std::process::id());
+    let mut spec = sh("echo; sleep 1000");
+    spec.env.push(("GATEWAY".into(), ours.clone().into()));
+    let mut tree = start(spec);
+    Lines::of(&mut tree.stdout).next().await;
+    assert_eq!(keepers_with("GATEWAY", OsStr::new(&ours)), [tree.identity().clone()]);
+    assert_eq!(keepers_with("GATEWAY", OsStr::new("of")), []);
+    assert_eq!(keepers_with("GATE", OsStr::new(&ours)), []);
 }
 
 pub(crate) async fn a_process_with_a_recycled_number_is_left_alone() {
