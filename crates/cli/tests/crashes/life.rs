@@ -41,7 +41,7 @@ impl Round<'_> {
             processes::assert_none_of(self.home.path(), since);
         } else {
             // The next life meets what this one has left.
-            self.left.push(processes::of_home(self.home.path()));
+            self.left.push((processes::of_home(self.home.path()), since));
         }
         if self.random.percent(25) {
             recycled::forge_records(&self.home, &self.bystander);
