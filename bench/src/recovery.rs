@@ -27,11 +27,13 @@ pub(crate) async fn measure(
 ) -> Result<(), Failure> {
     let home = Home::new(program.to_owned())?;
     history::write(&home, RUNS)?;
+    let against = Against { aim: Some(AIM), floor: Some((floors.process, "fork, exec")) };
+    let first = Samples::new(vec![ready::start(&home).await?]);
+    table.time(format!("first start to ready, {RUNS} runs in history"), &first, &against);
     let mut times = Vec::with_capacity(STARTS);
     for _ in 0..STARTS {
         times.push(ready::start(&home).await?);
     }
-    let against = Against { aim: Some(AIM), floor: Some((floors.process, "fork, exec")) };
     table.time(format!("start to ready, {RUNS} runs in history"), &Samples::new(times), &against);
     let gateway = home.start_gateway().await?;
     memory::now(&format!("idle memory, {RUNS} runs in history"), gateway.pid(), table)?;

@@ -66,11 +66,18 @@ pub(crate) fn kill_all(home: &Path) {
     }
 }
 
-/// Fails if one of these is there.
-pub(crate) fn assert_gone(processes: &BTreeSet<Process>) {
+/// Fails if one of these is there when the limit, counted from `since`, is over.
+pub(crate) fn assert_gone(processes: &BTreeSet<Process>, since: Instant) {
     let is_there = |(pid, started): &&Process| start_time(*pid) == Some(*started);
-    let left: BTreeSet<Process> = processes.iter().filter(is_there).copied().collect();
-    assert!(left.is_empty(), "still there in the next life: {}", described(&left));
+    loop {
+        let in_time = since.elapsed() < LIMIT;
+        let left: BTreeSet<Process> = processes.iter().filter(is_there).copied().collect();
+        if left.is_empty() {
+            return;
+        }
+        assert!(in_time, "still there in the next life: {}", described(&left));
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
 }
 
 /// Fails if anything of this home is there when the limit, counted from `since`, is over.

@@ -86,6 +86,7 @@ pub(crate) async fn list(
     let tasks: Vec<Value> = rows
         .iter()
         .filter_map(TaskRow::short)
+        .map(|task| as_published(task, permit.caller()))
         .filter(|task| {
             let status = task["status"].as_str().unwrap_or_default();
             params.status.as_ref().is_none_or(|wanted| wanted.hold(status))
@@ -117,7 +118,18 @@ pub(crate) async fn get(
     let wanted = text.clone();
     let found = reading(shared, move |store| find(store, &caller, &wanted)).await?;
     let task = found?.full().ok_or_else(|| no_such_task(&text))?;
-    Ok(json!({"task": task}))
+    Ok(json!({"task": as_published(task, permit.caller())}))
+}
+
+/// What our own command shows of a task and the published schema does not have.
+const OUR_OWN: [&str; 3] = ["delivery", "sessionId", "task"];
+
+/// A task as a caller knows it: those who come over the network hold us to the published schema.
+fn as_published(mut task: Value, caller: &Caller) -> Value {
+    if let (Caller::Device(_), Some(fields)) = (caller, task.as_object_mut()) {
+        fields.retain(|name, _| !OUR_OWN.contains(&name.as_str()));
+    }
+    task
 }
 
 /// The task a text means, among those the caller may see.

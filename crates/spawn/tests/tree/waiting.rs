@@ -202,3 +202,19 @@ fn a_permission_is_waited_for_at_work_only_and_results_do_not_end_that_wait() {
     assert_eq!(world.play(&ask), [], "it is being stopped");
     assert!(world.state.in_session(&session("p")).is_some());
 }
+
+#[test]
+fn a_wait_that_nobody_is_there_for_any_more_ends_and_takes_no_result() {
+    let mut world = family(2);
+    world.start("p");
+    world.yields("p", Some(2)).unwrap();
+    world.end("c0");
+    let abandon = Command::AbandonWait { run: run("p") };
+    assert_eq!(resumed(&world.play(&abandon)), goes_on("p", &[]));
+    assert_eq!(world.get("p").unseen, [run("c0")]);
+    // There is no wait any more that could be abandoned, and the next one gets what there is.
+    assert_eq!(world.play(&abandon), []);
+    world.end("c1");
+    assert_eq!(resumed(&world.yields("p", None).unwrap()), goes_on("p", &["c0", "c1"]));
+    world.come_to_rest();
+}
