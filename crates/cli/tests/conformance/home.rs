@@ -266,9 +266,16 @@ pub(crate) fn named(words: &str) -> i32 {
     pids.find(is_it).unwrap_or(0)
 }
 
-/// Whether a process is there and no zombie.
+/// Whether a process is there and no zombie. What cannot be read for another reason than that
+/// nobody is there, such as too many open files, says nothing of the process.
 pub(crate) fn is_alive(pid: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let stat = match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => stat,
+        Err(error) => {
+            let gone = [nix::libc::ENOENT, nix::libc::ESRCH];
+            return !error.raw_os_error().is_some_and(|code| gone.contains(&code));
+        }
+    };
     let state = stat.rsplit(')').next().unwrap_or_default().trim_start().chars().next();
     !matches!(state, None | Some('Z' | 'X'))
 }
