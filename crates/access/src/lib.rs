@@ -49,4 +49,4 @@ pub use throttle::{
     Because, CIRCLE_BURST, CIRCLE_REFILL_MS, KNOWN_MS, MAX_KNOWN, MAX_TRACKED, RateLimit,
     RetryAfter, Shown, Throttle, ThrottleSettings,
 };
-pub use ticket::{Ticket, TicketError, TicketOffice, TicketRefusal};
+pub use ticket::{ReadTicket, Ticket, TicketDraft, TicketError, TicketOffice, TicketRefusal};

@@ -6,11 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use biscuit_auth::builder::{BiscuitBuilder, Term, date, fact, int, string};
 use biscuit_auth::datalog::RunLimits;
-use biscuit_auth::{AuthorizerBuilder, Biscuit, KeyPair, error};
+use biscuit_auth::{AuthorizerBuilder, Biscuit, KeyPair, PublicKey, error};
 use hatchery_protocol::{RunId, Scope};
 
 use crate::{Caller, Grant, Refusal, Remedy};
@@ -18,24 +19,46 @@ use crate::{Caller, Grant, Refusal, Remedy};
 /// The longest ticket that is looked at, in bytes; ours have about 700.
 pub(crate) const MAX_TICKET_BYTES: usize = 8 * 1024;
 
-/// How long the checks of one ticket may take. A holder can attenuate a ticket with checks of its
-/// own, so their cost is bounded here.
+/// How long the checks that a holder has added to a ticket may take, each time they are asked.
 const CHECK_TIME: Duration = Duration::from_millis(100);
+
+/// The same for a ticket that is as we made it. It is time on the clock, also while the machine is
+/// busy with something else, and nothing that we made may fail by that.
+const OWN_CHECK_TIME: Duration = Duration::from_secs(60);
 
 /// A signed ticket, ready to be handed to a process.
 pub struct Ticket(Vec<u8>);
 
-/// Makes tickets and takes them back. It knows the runs that live, and nothing else does.
+/// Gives tickets out and takes them back. It knows the runs that live, and nothing else does.
+///
+/// What takes time, signing and checking, is done apart from it, by [`TicketDraft`] and
+/// [`ReadTicket`]: whoever keeps it under a lock need not hold that meanwhile.
 pub struct TicketOffice {
-    key: KeyPair,
+    key: Arc<KeyPair>,
     live: BTreeMap<RunId, LiveRun>,
 }
 
 struct LiveRun {
-    grant: Grant,
+    grant: Arc<Grant>,
     next_serial: u64,
     /// Serials of redeemed tickets. All attenuations of one ticket share its serial.
     redeemed: BTreeSet<u64>,
+}
+
+/// A ticket that is to be signed.
+pub struct TicketDraft {
+    key: Arc<KeyPair>,
+    grant: Arc<Grant>,
+    serial: u64,
+}
+
+/// A ticket that somebody has shown: signed by us, and what it says.
+#[derive(Debug)]
+pub struct ReadTicket {
+    run: RunId,
+    serial: u64,
+    /// The scopes that are left by what a holder has added to it; None if nothing was added.
+    left: Option<BTreeSet<Scope>>,
 }
 
 /// A ticket could not be made.
@@ -88,12 +111,12 @@ impl TicketOffice {
     /// An office with a new key: no ticket from before is good any more.
     #[must_use]
     pub fn new() -> Self {
-        Self { key: KeyPair::new(), live: BTreeMap::new() }
+        Self { key: Arc::new(KeyPair::new()), live: BTreeMap::new() }
     }
 
     /// From now on there are tickets for this run.
     pub fn open(&mut self, grant: Grant) {
-        let run = grant.run().clone();
+        let (run, grant) = (grant.run().clone(), Arc::new(grant));
         self.live.insert(run, LiveRun { grant, next_serial: 0, redeemed: BTreeSet::new() });
     }
 
@@ -105,20 +128,69 @@ impl TicketOffice {
     /// The grant of a live run.
     #[must_use]
     pub fn grant(&self, run: &RunId) -> Option<&Grant> {
-        self.live.get(run).map(|live| &live.grant)
+        self.live.get(run).map(|live| &*live.grant)
     }
 
-    /// Makes a new ticket for a live run.
+    /// The key that this office's tickets are read with.
+    #[must_use]
+    pub fn key(&self) -> PublicKey {
+        self.key.public()
+    }
+
+    /// A new ticket for a live run, to be signed.
     ///
     /// # Errors
-    /// [`TicketError`] when the run is over or signing fails.
-    pub fn mint(&mut self, run: &RunId) -> Result<Ticket, TicketError> {
+    /// [`TicketError::NoSuchRun`] when the run is over.
+    pub fn draft(&mut self, run: &RunId) -> Result<TicketDraft, TicketError> {
         let live = self.live.get_mut(run).ok_or_else(|| TicketError::NoSuchRun(run.clone()))?;
         let serial = live.next_serial;
         live.next_serial += 1;
+        Ok(TicketDraft { key: Arc::clone(&self.key), grant: Arc::clone(&live.grant), serial })
+    }
+
+    /// Takes a ticket back from a process that, by the kernel's word, stands inside the tree of
+    /// `presenter` (or inside none), at `now_ms` since 1970, and gives the authority it stands for.
+    ///
+    /// # Errors
+    /// [`TicketRefusal`]; it says which rule the ticket broke.
+    pub fn redeem(
+        &mut self,
+        ticket: &ReadTicket,
+        presenter: Option<&RunId>,
+        now_ms: u64,
+    ) -> Result<Caller, TicketRefusal> {
+        let live = self.live.get_mut(&ticket.run).ok_or(TicketRefusal::RunEnded)?;
+        if presenter != Some(&ticket.run) {
+            return Err(TicketRefusal::WrongProcess);
+        }
+        if live.redeemed.contains(&ticket.serial) {
+            return Err(TicketRefusal::UsedTwice);
+        }
         let grant = &live.grant;
+        let all = grant.scopes();
+        let allowed = match &ticket.left {
+            None => all.clone(),
+            Some(left) => all.intersection(left).copied().collect(),
+        };
+        let has_expired = grant.expires_at_ms().is_some_and(|at| at <= now_ms);
+        if allowed.is_empty() || has_expired {
+            return Err(TicketRefusal::Restricted);
+        }
+        let grant = Grant::clone(grant).narrowed_to(&allowed);
+        live.redeemed.insert(ticket.serial);
+        Ok(Caller::Run(grant))
+    }
+}
+
+impl TicketDraft {
+    /// Makes the ticket.
+    ///
+    /// # Errors
+    /// [`TicketError::Signing`].
+    pub fn sign(self) -> Result<Ticket, TicketError> {
+        let Self { key, grant, serial } = self;
         let mut builder = BiscuitBuilder::new()
-            .fact(fact("run", &[text(run)]))?
+            .fact(fact("run", &[text(grant.run())]))?
             .fact(fact("serial", &[int(serial.cast_signed())]))?
             .fact(fact("session", &[text(grant.session())]))?
             .fact(fact("agent", &[text(grant.agent())]))?
@@ -135,46 +207,31 @@ impl TicketOffice {
                 .fact(fact("expires", &[date(&instant(at))]))?
                 .check("check if time($now), expires($end), $now < $end")?;
         }
-        Ok(Ticket(builder.build(&self.key)?.to_vec()?))
+        Ok(Ticket(builder.build(&key)?.to_vec()?))
     }
+}
 
-    /// Takes a ticket back from a process that, by the kernel's word, stands inside the tree of
-    /// `presenter` (or inside none), at `now_ms` since 1970, and gives the authority it stands for.
+impl ReadTicket {
+    /// Reads a ticket that somebody shows at `now_ms` since 1970 and checks that it was signed with
+    /// `key`. What a holder has added to it is asked here, which can take a second. Whether it is worth anything is for the [office](TicketOffice::redeem) to say.
     ///
     /// # Errors
-    /// [`TicketRefusal`]; it says which rule the ticket broke.
-    pub fn redeem(
-        &mut self,
-        ticket: &[u8],
-        presenter: Option<&RunId>,
-        now_ms: u64,
-    ) -> Result<Caller, TicketRefusal> {
+    /// [`TicketRefusal::NotOurs`].
+    pub fn read(ticket: &[u8], key: PublicKey, now_ms: u64) -> Result<Self, TicketRefusal> {
         if ticket.len() > MAX_TICKET_BYTES {
             return Err(TicketRefusal::NotOurs);
         }
-        let biscuit =
-            Biscuit::from(ticket, self.key.public()).map_err(|_| TicketRefusal::NotOurs)?;
-        let (run, serial) = read_identity(&biscuit).ok_or(TicketRefusal::NotOurs)?;
-        let live = self.live.get_mut(&run).ok_or(TicketRefusal::RunEnded)?;
-        if presenter != Some(&run) {
-            return Err(TicketRefusal::WrongProcess);
-        }
-        if live.redeemed.contains(&serial) {
-            return Err(TicketRefusal::UsedTwice);
-        }
-        // A holder may have narrowed the ticket, so each scope is asked for by itself.
-        let allowed: BTreeSet<Scope> = live
-            .grant
-            .scopes()
-            .iter()
-            .copied()
-            .filter(|scope| allows(&biscuit, &run, *scope, now_ms))
-            .collect();
-        if allowed.is_empty() {
-            return Err(TicketRefusal::Restricted);
-        }
-        live.redeemed.insert(serial);
-        Ok(Caller::Run(live.grant.clone().narrowed_to(&allowed)))
+        let biscuit = Biscuit::from(ticket, key).map_err(|_| TicketRefusal::NotOurs)?;
+        let is_narrowed = biscuit.block_count() > 1;
+        let time = if is_narrowed { CHECK_TIME } else { OWN_CHECK_TIME };
+        let (run, serial) = read_identity(&biscuit, time).ok_or(TicketRefusal::NotOurs)?;
+        // What we signed says nothing that the office does not know better.
+        let left = is_narrowed.then(|| {
+            // Each scope is asked for by itself.
+            let scopes = Scope::ALL.into_iter();
+            scopes.filter(|scope| allows(&biscuit, &run, *scope, now_ms)).collect()
+        });
+        Ok(Self { run, serial, left })
     }
 }
 
@@ -186,14 +243,14 @@ fn instant(ms: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(ms)
 }
 
-fn limits() -> RunLimits {
-    RunLimits { max_time: CHECK_TIME, ..RunLimits::default() }
+fn limits(max_time: Duration) -> RunLimits {
+    RunLimits { max_time, ..RunLimits::default() }
 }
 
 /// The run and serial in the part of the ticket that we signed; what a holder appended is not
 /// looked at here.
-fn read_identity(biscuit: &Biscuit) -> Option<(RunId, u64)> {
-    let mut world = AuthorizerBuilder::new().set_limits(limits()).build(biscuit).ok()?;
+fn read_identity(biscuit: &Biscuit, time: Duration) -> Option<(RunId, u64)> {
+    let mut world = AuthorizerBuilder::new().set_limits(limits(time)).build(biscuit).ok()?;
     let (run, serial): (String, i64) =
         world.query_exactly_one("identity($run, $serial) <- run($run), serial($serial)").ok()?;
     Some((RunId::new(run), serial.cast_unsigned()))
@@ -206,7 +263,7 @@ fn allows(biscuit: &Biscuit, run: &RunId, scope: Scope, now_ms: u64) -> bool {
             .fact(fact("time", &[date(&instant(now_ms))]))?
             .fact(fact("operation", &[text(scope.as_str())]))?
             .policy("allow if operation($scope), scope($scope)")?
-            .set_limits(limits())
+            .set_limits(limits(CHECK_TIME))
             .build(biscuit)?
             .authorize()
     };
@@ -263,7 +320,7 @@ mod tests {
     use biscuit_auth::builder::BlockBuilder;
     use hatchery_protocol::{AgentId, RunId, Scope, SessionId};
 
-    use super::{TicketOffice, TicketRefusal};
+    use super::{ReadTicket, Ticket, TicketError, TicketOffice, TicketRefusal};
     use crate::{Caller, ChildFacts, Grant};
 
     fn run(name: &str) -> RunId {
@@ -292,6 +349,19 @@ mod tests {
         office
     }
 
+    fn mint(office: &mut TicketOffice, name: &str) -> Result<Ticket, TicketError> {
+        office.draft(&run(name))?.sign()
+    }
+
+    fn redeem(
+        office: &mut TicketOffice,
+        ticket: &[u8],
+        presenter: Option<&RunId>,
+        now_ms: u64,
+    ) -> Result<Caller, TicketRefusal> {
+        office.redeem(&ReadTicket::read(ticket, office.key(), now_ms)?, presenter, now_ms)
+    }
+
     fn attenuated(ticket: &[u8], check: &str) -> Vec<u8> {
         let block = BlockBuilder::new().check(check).unwrap();
         UnverifiedBiscuit::from(ticket).unwrap().append(block).unwrap().to_vec().unwrap()
@@ -300,51 +370,51 @@ mod tests {
     #[test]
     fn a_ticket_gives_its_runs_grant_once() {
         let mut office = office();
-        let ticket = office.mint(&run("a")).unwrap();
-        let first = office.redeem(ticket.as_bytes(), Some(&run("a")), 10);
+        let ticket = mint(&mut office, "a").unwrap();
+        let first = redeem(&mut office, ticket.as_bytes(), Some(&run("a")), 10);
         assert_eq!(first, Ok(Caller::Run(grant("a"))));
-        let second = office.redeem(ticket.as_bytes(), Some(&run("a")), 10);
+        let second = redeem(&mut office, ticket.as_bytes(), Some(&run("a")), 10);
         assert_eq!(second, Err(TicketRefusal::UsedTwice));
-        let another = office.mint(&run("a")).unwrap();
-        assert!(office.redeem(another.as_bytes(), Some(&run("a")), 10).is_ok());
+        let another = mint(&mut office, "a").unwrap();
+        assert!(redeem(&mut office, another.as_bytes(), Some(&run("a")), 10).is_ok());
     }
 
     #[test]
     fn a_ticket_is_worth_nothing_outside_its_runs_tree() {
         let mut office = office();
-        let ticket = office.mint(&run("a")).unwrap();
+        let ticket = mint(&mut office, "a").unwrap();
         for presenter in [None, Some(&run("b"))] {
-            let outcome = office.redeem(ticket.as_bytes(), presenter, 10);
+            let outcome = redeem(&mut office, ticket.as_bytes(), presenter, 10);
             assert_eq!(outcome, Err(TicketRefusal::WrongProcess));
         }
         // The failed tries have not used it up.
-        assert!(office.redeem(ticket.as_bytes(), Some(&run("a")), 10).is_ok());
+        assert!(redeem(&mut office, ticket.as_bytes(), Some(&run("a")), 10).is_ok());
     }
 
     #[test]
     fn a_ticket_dies_with_its_run_its_time_and_its_gateway() {
         let mut office = office();
-        let ticket = office.mint(&run("a")).unwrap();
-        let late = office.redeem(ticket.as_bytes(), Some(&run("a")), 1_000);
+        let ticket = mint(&mut office, "a").unwrap();
+        let late = redeem(&mut office, ticket.as_bytes(), Some(&run("a")), 1_000);
         assert_eq!(late, Err(TicketRefusal::Restricted));
         office.close(&run("a"));
-        let ended = office.redeem(ticket.as_bytes(), Some(&run("a")), 10);
+        let ended = redeem(&mut office, ticket.as_bytes(), Some(&run("a")), 10);
         assert_eq!(ended, Err(TicketRefusal::RunEnded));
         let mut restarted = self::office();
-        let foreign = restarted.redeem(ticket.as_bytes(), Some(&run("a")), 10);
+        let foreign = redeem(&mut restarted, ticket.as_bytes(), Some(&run("a")), 10);
         assert_eq!(foreign, Err(TicketRefusal::NotOurs));
-        assert!(office.mint(&run("a")).is_err());
+        assert!(mint(&mut office, "a").is_err());
     }
 
     #[test]
     fn damaged_and_oversized_tickets_are_refused() {
         let mut office = office();
-        let good = office.mint(&run("a")).unwrap();
+        let good = mint(&mut office, "a").unwrap();
         let mut bad = good.as_bytes().to_vec();
         let middle = bad.len() / 2;
         bad[middle] ^= 1;
         for ticket in [&bad[..], b"", b"rubbish", &vec![0; 9 * 1024]] {
-            let outcome = office.redeem(ticket, Some(&run("a")), 10);
+            let outcome = redeem(&mut office, ticket, Some(&run("a")), 10);
             assert_eq!(outcome, Err(TicketRefusal::NotOurs));
         }
     }
@@ -352,26 +422,50 @@ mod tests {
     #[test]
     fn a_holder_can_narrow_a_ticket_and_never_widen_it() {
         let mut office = office();
-        let ticket = office.mint(&run("a")).unwrap();
+        let ticket = mint(&mut office, "a").unwrap();
         let read_only = attenuated(ticket.as_bytes(), r#"check if operation("operator.read")"#);
-        let caller = office.redeem(&read_only, Some(&run("a")), 10).unwrap();
+        let caller = redeem(&mut office, &read_only, Some(&run("a")), 10).unwrap();
         assert_eq!(caller.scopes().collect::<Vec<_>>(), [Scope::Read]);
         // The whole ticket has the serial of the narrowed one.
-        let whole = office.redeem(ticket.as_bytes(), Some(&run("a")), 10);
+        let whole = redeem(&mut office, ticket.as_bytes(), Some(&run("a")), 10);
         assert_eq!(whole, Err(TicketRefusal::UsedTwice));
 
-        let fresh = office.mint(&run("a")).unwrap();
+        let fresh = mint(&mut office, "a").unwrap();
         let block =
             BlockBuilder::new().code(r#"scope("operator.admin"); run("b"); serial(77);"#).unwrap();
         let widened = UnverifiedBiscuit::from(fresh.as_bytes()).unwrap();
         let widened = widened.append(block).unwrap().to_vec().unwrap();
-        let caller = office.redeem(&widened, Some(&run("a")), 10).unwrap();
+        let caller = redeem(&mut office, &widened, Some(&run("a")), 10).unwrap();
         assert_eq!(caller, Caller::Run(grant("a")));
     }
 
     #[test]
+    fn a_narrowed_ticket_keeps_to_its_run_and_its_time() {
+        let mut office = office();
+        let ticket = mint(&mut office, "a").unwrap();
+        let read_only = attenuated(ticket.as_bytes(), r#"check if operation("operator.read")"#);
+        let late = redeem(&mut office, &read_only, Some(&run("a")), 1_000);
+        assert_eq!(late, Err(TicketRefusal::Restricted));
+        let elsewhere = redeem(&mut office, &read_only, Some(&run("b")), 10);
+        assert_eq!(elsewhere, Err(TicketRefusal::WrongProcess));
+        let nothing = attenuated(ticket.as_bytes(), "check if false");
+        let nothing = redeem(&mut office, &nothing, Some(&run("a")), 10);
+        assert_eq!(nothing, Err(TicketRefusal::Restricted));
+        assert!(redeem(&mut office, &read_only, Some(&run("a")), 10).is_ok());
+    }
+
+    #[test]
+    fn a_ticket_that_was_read_before_its_run_ended_is_worth_nothing_after() {
+        let mut office = office();
+        let ticket = mint(&mut office, "a").unwrap();
+        let read = ReadTicket::read(ticket.as_bytes(), office.key(), 10).unwrap();
+        office.close(&run("a"));
+        assert_eq!(office.redeem(&read, Some(&run("a")), 10), Err(TicketRefusal::RunEnded));
+    }
+
+    #[test]
     fn a_ticket_does_not_show_itself_in_debug_output() {
-        let ticket = office().mint(&run("a")).unwrap();
+        let ticket = mint(&mut office(), "a").unwrap();
         assert!(format!("{ticket:?}").starts_with("Ticket("));
         assert!(format!("{ticket:?}").len() < 24);
     }

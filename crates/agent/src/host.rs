@@ -8,21 +8,23 @@ use hatchery_sandbox::ProcessIdentity;
 
 use crate::Usage;
 
-/// A command that has just been started.
+/// A command that is about to begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartedCommand {
     /// The command as a person would type it.
     pub line: String,
     /// The program and its arguments, exactly as they were started.
     pub argv: Vec<String>,
-    /// The keeper above the command's process tree.
+    /// The keeper above the command's process tree. It is there already, and nothing else of the
+    /// tree.
     pub process: ProcessIdentity,
 }
 
 /// Whoever runs the agent. The agent awaits every call, so a slow host slows the command down
 /// instead of filling memory.
 pub trait Host: Send + Sync {
-    /// A command was started. Called before any of its output.
+    /// A command is about to begin. It does once this returns, unless its turn is cancelled by
+    /// then: whoever has to know of a process before it does anything takes note of it here.
     fn command_started(&self, command: &StartedCommand) -> impl Future<Output = ()> + Send;
 
     /// A piece of output, at most 64 KiB, in order within its stream.

@@ -75,13 +75,18 @@ async fn run_command<H: Host>(
         return TurnEnd::Cancelled;
     }
     let argv = command::argv(task);
-    let tree = match workplace.keeper.start(workplace.command(&argv)) {
-        Ok(tree) => tree,
+    let prepared = match workplace.keeper.prepare(workplace.command(&argv)).await {
+        Ok(prepared) => prepared,
         Err(error) => return TurnEnd::Failed(error.into()),
     };
-    let process = tree.identity().clone();
+    let process = prepared.identity().clone();
     let started = StartedCommand { line: command::command_line(task), argv, process };
     host.command_started(&started).await;
+    if cancel.is_cancelled() {
+        prepared.give_up().await;
+        return TurnEnd::Cancelled;
+    }
+    let tree = prepared.begin();
 
     let stopper = tree.stopper();
     let (ending, cancelled) = tokio::select! {

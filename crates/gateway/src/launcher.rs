@@ -8,16 +8,13 @@ use std::sync::Arc;
 use hatchery_agent::{Conversation, Model};
 use hatchery_protocol::RuntimeKind;
 use hatchery_runtime::{AcpDeadlines, Launch, RunSpec};
-use hatchery_sandbox::{KeeperCommand, Network, ProcessIdentity, keepers_with};
+use hatchery_sandbox::{KeeperCommand, Network};
 use hatchery_spawn::Run;
 
 use crate::state_directory::StateDirectory;
 
 /// The word that makes our program a keeper of processes.
 const KEEPER_WORD: &str = "keeper";
-
-/// The variable that tells a run where its gateway is. All keepers of ours have it.
-const SOCKET_VARIABLE: &str = "HATCHERY_SOCKET";
 
 /// The word that makes our program an agent.
 const AGENT_WORD: &str = "agent";
@@ -51,11 +48,6 @@ impl Launcher {
             socket: state.socket(),
             environment: std::env::vars_os().collect(),
         }
-    }
-
-    /// The keepers that run and were started by a gateway in our place.
-    pub(crate) fn keepers_there_are(&self) -> Vec<ProcessIdentity> {
-        keepers_with(SOCKET_VARIABLE, self.socket.as_os_str())
     }
 
     /// How keepers are started.
@@ -111,7 +103,7 @@ impl Launcher {
             environment.push(("HOME".into(), run.workspace.clone().into()));
         }
         self.make_findable(&mut environment);
-        environment.push((SOCKET_VARIABLE.into(), self.socket.clone().into()));
+        environment.push(("HATCHERY_SOCKET".into(), self.socket.clone().into()));
         environment.push(("HATCHERY_SESSION".into(), run.session.as_str().into()));
         environment
     }

@@ -12,8 +12,9 @@ use crate::Progress;
 /// filling memory. It cannot keep a cancelled run's processes alive, but the run ends only once it
 /// has taken all there is.
 pub trait Observer: Send + Sync + 'static {
-    /// The run is at work. Called once, before any output. `process` is the keeper above all its
-    /// processes; whoever records it can end the run even after a crash.
+    /// The run is about to be at work. Called once, before any output. `process` is the keeper
+    /// above all its processes, of which none has begun: they do once this returns, unless the run
+    /// is cancelled by then. Whoever records it until then can end the run even after a crash.
     fn started(&self, process: Option<ProcessIdentity>) -> impl Future<Output = ()> + Send;
 
     /// A piece of output, exactly as it was printed, in order within its stream.

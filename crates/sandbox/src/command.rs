@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use command_fds::{CommandFdExt, FdMapping};
+use tokio::process::ChildStdin;
 
 use crate::adoption::Keepers;
 use crate::containment::Containment;
-use crate::control::CONTROL_FD;
 use crate::identity::ProcessIdentity;
 use crate::keeper::Instructions;
-use crate::ticket::TICKET_FD;
+use crate::prepared::PreparedTree;
+use crate::starter::on_starter;
 use crate::tree::{KeeperHandle, Tree};
 
 /// How keepers are started: our own binary and the words that make it one.
@@ -39,7 +39,8 @@ pub struct CommandSpec {
     pub env: Vec<(OsString, OsString)>,
     /// What the program reads.
     pub stdin: Stdin,
-    /// The end of a ticket channel to hand down; found as descriptor [`TICKET_FD`].
+    /// The end of a ticket channel to hand down; found as descriptor
+    /// [`TICKET_FD`](crate::TICKET_FD).
     pub ticket: Option<Arc<OwnedFd>>,
     /// Whether the tree may open network sockets.
     pub network: Network,
@@ -91,12 +92,18 @@ pub enum StartError {
 }
 
 impl KeeperCommand {
-    /// Starts a keeper and, under it, the program. Must be called inside a tokio runtime with
-    /// I/O enabled. Returns before the program runs, and before it is known whether it can.
+    /// Starts a keeper for the program, which begins when it is [told](PreparedTree::begin) to.
+    /// Must be called inside a tokio runtime with I/O enabled. The work is done in a thread for
+    /// it, so nobody else is held up.
     ///
     /// # Errors
     /// See [`StartError`]; nothing is left running then.
-    pub fn start(&self, spec: CommandSpec) -> Result<Tree, StartError> {
+    pub async fn prepare(&self, spec: CommandSpec) -> Result<PreparedTree, StartError> {
+        let keeper = self.clone();
+        on_starter(move || keeper.prepare_here(spec)).await.map_err(StartError::Process)?
+    }
+
+    fn prepare_here(&self, spec: CommandSpec) -> Result<PreparedTree, StartError> {
         if spec.argv.is_empty() {
             return Err(StartError::EmptyCommand);
         }
@@ -104,46 +111,43 @@ impl KeeperCommand {
             return Err(StartError::Cwd { path: spec.cwd });
         }
         let (ours, keepers) = UnixStream::pair().map_err(StartError::Process)?;
-        let mut command = self.command(spec, keepers.into())?;
         ours.set_nonblocking(true).map_err(StartError::Process)?;
         let control = tokio::net::UnixStream::from_std(ours).map_err(StartError::Process)?;
-
-        let mut keepers = Keepers::lock();
-        let mut child = command.spawn().map_err(StartError::from_spawn)?;
+        let (stdin, write) = match spec.stdin {
+            Stdin::Null => (None, None),
+            Stdin::Piped => {
+                let (read, write) = std::io::pipe().map_err(StartError::Process)?;
+                let write = std::process::ChildStdin::from(OwnedFd::from(write));
+                let write = ChildStdin::from_std(write).map_err(StartError::Process)?;
+                (Some(read.into()), Some(write))
+            }
+        };
+        let ticket = spec.ticket.clone();
+        let mut child =
+            self.command(spec, keepers.into()).spawn().map_err(StartError::from_spawn)?;
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
         let pid = pid.ok_or(StartError::NoProc)?;
-        keepers.add(pid);
-        drop(keepers);
         // Not waited for yet, so its number is still its own even if it has ended.
-        let identity = ProcessIdentity::of(pid).ok_or_else(|| {
-            Keepers::lock().remove(pid);
-            StartError::NoProc
-        })?;
+        let identity = ProcessIdentity::of(pid).ok_or(StartError::NoProc)?;
         let piped = || StartError::Process(io::ErrorKind::BrokenPipe.into());
-        Ok(Tree {
-            stdin: child.stdin.take(),
-            stdout: child.stdout.take().ok_or_else(piped)?,
-            stderr: child.stderr.take().ok_or_else(piped)?,
-            keeper: KeeperHandle::new(identity, child, control),
-        })
+        let stdout = child.stdout.take().ok_or_else(piped)?;
+        let stderr = child.stderr.take().ok_or_else(piped)?;
+        // It shares our session until it begins, so it was never taken for an orphan.
+        Keepers::lock().add(pid);
+        let keeper = KeeperHandle::new(identity, child, control);
+        Ok(PreparedTree { tree: Tree { stdin: write, stdout, stderr, keeper }, stdin, ticket })
     }
 
-    fn command(
-        &self,
-        spec: CommandSpec,
-        control: OwnedFd,
-    ) -> Result<tokio::process::Command, StartError> {
+    /// Nothing here may need more than the standard streams and a directory: then the kernel can
+    /// start it without copying what we are.
+    fn command(&self, spec: CommandSpec, control: OwnedFd) -> tokio::process::Command {
         let instructions = Instructions {
             network: spec.network,
             containment: spec.containment,
+            stdin: spec.stdin == Stdin::Piped,
             ticket: spec.ticket.is_some(),
             argv: spec.argv,
         };
-        let mut mappings = vec![FdMapping { parent_fd: control, child_fd: CONTROL_FD }];
-        if let Some(ticket) = spec.ticket {
-            let parent_fd = ticket.try_clone().map_err(StartError::Process)?;
-            mappings.push(FdMapping { parent_fd, child_fd: TICKET_FD });
-        }
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
@@ -151,16 +155,10 @@ impl KeeperCommand {
             .current_dir(spec.cwd)
             .env_clear()
             .envs(spec.env)
+            .stdin(control)
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .stdin(match spec.stdin {
-                Stdin::Null => Stdio::null(),
-                Stdin::Piped => Stdio::piped(),
-            });
-        command.fd_mappings(mappings).map_err(|collision| {
-            StartError::Process(io::Error::new(io::ErrorKind::InvalidInput, collision))
-        })?;
-        Ok(command.into())
+            .stderr(Stdio::piped());
+        command.into()
     }
 }
 

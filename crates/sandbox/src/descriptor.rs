@@ -58,16 +58,15 @@ pub(crate) fn borrow_inherited(number: RawFd) -> io::Result<BorrowedFd<'static>>
     }
 }
 
-/// Lets the programs this process starts find no descriptor but the standard streams and `kept`.
+/// Lets the programs this process starts find no descriptor but the standard streams.
 ///
 /// # Errors
 /// `/proc` cannot be read.
-pub(crate) fn close_in_programs(kept: Option<RawFd>) -> io::Result<()> {
+pub(crate) fn close_in_programs() -> io::Result<()> {
     for entry in std::fs::read_dir("/proc/self/fd")? {
         let number = entry?.file_name().to_str().and_then(|name| name.parse().ok());
-        let other = number.filter(|number| Some(*number) != kept);
         // The standard streams and what is private already are refused here.
-        if let Some(Ok(descriptor)) = other.map(borrow_inherited) {
+        if let Some(Ok(descriptor)) = number.map(borrow_inherited) {
             fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
         }
     }

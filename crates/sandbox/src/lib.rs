@@ -19,8 +19,10 @@ mod ending;
 mod identity;
 pub mod keeper;
 mod network;
+mod prepared;
 mod proc;
 mod reap;
+mod starter;
 mod stopper;
 mod ticket;
 mod tree;
@@ -32,7 +34,8 @@ pub use containment::{Containment, Hold};
 pub use descriptor::{Share, inherited_descriptor};
 pub use ending::{Ending, StartFailure};
 pub use identity::ProcessIdentity;
-pub use reap::{ReapOutcome, Reaped, keepers_with, reap};
+pub use prepared::PreparedTree;
+pub use reap::{ReapOutcome, Reaped, reap};
 pub use stopper::Stopper;
 pub use ticket::{
     MAX_TICKET_BYTES, TICKET_FD, TicketError, TicketSource, take_ticket, ticket_channel,

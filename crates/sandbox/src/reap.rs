@@ -3,9 +3,7 @@
 //! Keepers end by themselves when their gateway does. This makes sure of it: a keeper may have
 //! been suspended, or be busy with a tree that resists.
 
-use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -37,26 +35,6 @@ pub enum ReapOutcome {
     Killed,
     /// Something of its tree is still there: it belongs to another user, or hangs in the kernel.
     Survived,
-}
-
-/// The keepers that run and were started with this variable, by whomever. A gateway that dies may
-/// have started one that it did not come to record.
-#[must_use]
-pub fn keepers_with(name: &str, value: &OsStr) -> Vec<ProcessIdentity> {
-    let wanted = [name.as_bytes(), b"=", value.as_bytes()].concat();
-    let has_it = |process: &proc::Stat| {
-        let environment = std::fs::read(format!("/proc/{}/environ", process.pid));
-        environment.is_ok_and(|all| all.split(|byte| *byte == 0).any(|one| one == wanted))
-    };
-    proc::everyone()
-        .into_iter()
-        .filter(|process| process.called_keeper && !process.has_ended() && has_it(process))
-        // Its number may have passed on since it was read.
-        .filter_map(|process| {
-            let identity = ProcessIdentity::of(process.pid)?;
-            (identity.start_time == process.start_time).then_some(identity)
-        })
-        .collect()
 }
 
 /// Makes sure that the recorded keepers and their trees are gone: asks all of them to stop and

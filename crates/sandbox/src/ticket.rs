@@ -19,7 +19,7 @@ use crate::descriptor::{awaitable, borrow_inherited};
 
 /// The number under which every process of a tree finds its end of the ticket channel. The
 /// variable `HATCHERY_TICKET_FD` tells it so, where the caller of
-/// [`KeeperCommand::start`](crate::KeeperCommand::start) puts it into the environment.
+/// [`KeeperCommand::prepare`](crate::KeeperCommand::prepare) puts it into the environment.
 pub const TICKET_FD: RawFd = 3;
 
 /// The longest ticket that can be sent, in bytes.

@@ -91,6 +91,19 @@ impl KeeperHandle {
         self.said.as_ref()?.hold.as_ref()
     }
 
+    pub(crate) fn control(&self) -> &UnixStream {
+        &self.control
+    }
+
+    /// Closes the control socket and waits for the keeper, which was not told to begin.
+    pub(crate) async fn give_up(self) {
+        let Self { identity, mut child, control, .. } = self;
+        drop(control);
+        // An error here means that somebody else collected the exit status: it is gone as well.
+        child.wait().await.ok();
+        Keepers::lock().remove(identity.pid);
+    }
+
     /// Waits until the keeper is gone, and with it the whole tree. May be cancelled and called
     /// again; once answered it answers the same at once.
     pub async fn wait(&mut self) -> Ending {

@@ -74,7 +74,8 @@ async fn read(
             return outbox.answer(Response::error("invalid".to_owned(), error), Share::None);
         }
     };
-    let (speaker, params) = match connect(shared, &first, outbox.clone(), number, proof, peer) {
+    let greeting = connect(shared, &first, outbox.clone(), number, proof, peer);
+    let (speaker, params) = match greeting.await {
         Ok(greeted) => greeted,
         Err(error) => return outbox.answer(Response::error(first.id, error), Share::None),
     };
@@ -101,7 +102,7 @@ fn is_hung_up(reader: &OwnedReadHalf) -> bool {
     poll(&mut polled, PollTimeout::ZERO).is_ok() && hung_up(&polled[0])
 }
 
-fn connect(
+async fn connect(
     shared: &Shared,
     request: &Request,
     outbox: Outbox,
@@ -124,7 +125,8 @@ fn connect(
     let ticket = ticket.map(|text| STANDARD.decode(text.reveal()).unwrap_or_default());
     let caller = shared
         .supervisor
-        .identify(proof, ticket.as_deref(), peer)
+        .identify(proof, ticket, peer)
+        .await
         .map_err(|refusal: Refusal| WireError::from(refusal))?;
     Ok((Arc::new(Speaker { number, caller, version, outbox }), params))
 }

@@ -130,6 +130,8 @@ impl PairingService {
         })?;
         let disconnects = decision.events.iter().filter_map(PairingEvent::disconnects).collect();
         let durable = self.finish(opened, decision.events, own).await;
+        // Whoever reads the evidence next finds this in it.
+        self.supervisor.settled().await;
         Ok(Carried { reply: decision.reply, durable, disconnects })
     }
 

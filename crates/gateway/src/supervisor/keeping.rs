@@ -7,6 +7,7 @@ use hatchery_access::Refusal;
 use hatchery_failpoints::{Point, reach};
 use hatchery_spawn::{Command, Event, Policy, SpawnRefusal, Step, step};
 use hatchery_store::{CommitError, Entry};
+use tokio::sync::oneshot;
 
 use super::{Core, Supervisor};
 use crate::clock::now_ms;
@@ -18,11 +19,7 @@ const ENTRIES_PER_SNAPSHOT: u64 = 5_000;
 impl Supervisor {
     /// Plays a command that needs no answer but its refusal.
     pub(super) fn command(self: &Arc<Self>, command: &Command) -> Result<(), Refusal> {
-        let policy = self.settings.policy();
-        let mut core = self.core();
-        let step = core.decide(&policy, command).map_err(Refusal::from)?;
-        self.keep(&mut core, step, |_| {});
-        Ok(())
+        self.play(command, |_| {})
     }
 
     /// The same for what no rule can refuse.
@@ -30,6 +27,29 @@ impl Supervisor {
         if let Err(refusal) = self.command(command) {
             tracing::error!("what happened was refused: {refusal}");
         }
+    }
+
+    /// The same, and returns once it is durable. If it cannot be, all that goes on has been
+    /// cancelled by then.
+    pub(super) async fn note_durably(self: &Arc<Self>, command: &Command) {
+        let (tell, told) = oneshot::channel::<()>();
+        // The end of the sender is the word that is waited for.
+        if let Err(refusal) = self.play(command, move |_| drop(tell)) {
+            tracing::error!("what happened was refused: {refusal}");
+        }
+        drop(told.await);
+    }
+
+    fn play(
+        self: &Arc<Self>,
+        command: &Command,
+        afterwards: impl FnOnce(Result<(), CommitError>) + Send + 'static,
+    ) -> Result<(), Refusal> {
+        let policy = self.settings.policy();
+        let mut core = self.core();
+        let step = core.decide(&policy, command).map_err(Refusal::from)?;
+        self.keep(&mut core, step, afterwards);
+        Ok(())
     }
 
     /// Gives what has happened to the journal; what follows from it comes after the commit, in

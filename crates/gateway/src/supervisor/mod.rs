@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hatchery_access::{Caller, Permit, Proof, Refusal, Remedy, TicketOffice, Write};
+use hatchery_access::{Caller, Permit, Proof, ReadTicket, Refusal, Remedy, TicketOffice, Write};
 use hatchery_agent::Cancel;
 use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::{ErrorCode, RunId, RunStatus, SessionId};
@@ -302,10 +302,10 @@ impl Supervisor {
     }
 
     /// Who stands behind a connection, once it has shown what its door asks for.
-    pub(crate) fn identify(
+    pub(crate) async fn identify(
         &self,
         proof: &Proof,
-        ticket: Option<&[u8]>,
+        ticket: Option<Vec<u8>>,
         peer: &str,
     ) -> Result<Caller, Refusal> {
         let presenter = match proof {
@@ -315,11 +315,18 @@ impl Supervisor {
         let identified = match (ticket, proof) {
             (None, Proof::Given(caller)) => Ok(caller.clone()),
             (None, Proof::TicketOf(_)) => Err(ticket_required()),
-            (Some(ticket), _) => {
-                self.core().tickets.redeem(ticket, presenter, now_ms()).map_err(Refusal::from)
-            }
+            (Some(ticket), _) => self.redeem(ticket, presenter).await,
         };
         identified.inspect_err(|refusal| self.note_refusal(peer, refusal, "connect"))
+    }
+
+    async fn redeem(&self, ticket: Vec<u8>, presenter: Option<&RunId>) -> Result<Caller, Refusal> {
+        let key = self.core().tickets.key();
+        // What a holder has added may take a while.
+        let reading = move || ReadTicket::read(&ticket, key, now_ms());
+        let read = tokio::task::spawn_blocking(reading).await;
+        let read = read.map_err(|error| unavailable("TICKET_UNREAD", error))??;
+        Ok(self.core().tickets.redeem(&read, presenter, now_ms())?)
     }
 
     /// The run whose keeper has this process id.
@@ -379,7 +386,7 @@ impl Supervisor {
 
     /// Returns once all that has happened so far is durable and told to whoever watches: the
     /// state knows of things a moment before the journal does.
-    async fn settled(&self) {
+    pub(crate) async fn settled(&self) {
         let (tell, told) = oneshot::channel::<()>();
         // The journal keeps its order, so what follows this comes after everything before it. The
         // end of the sender is the word that is waited for.

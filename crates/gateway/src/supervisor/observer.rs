@@ -107,7 +107,8 @@ impl Observer for RunObserver {
             self.pulse.works();
         }
         reach(Point::Unmarked);
-        self.supervisor.note(&Command::Started { run: self.run.clone(), process });
+        let started = Command::Started { run: self.run.clone(), process };
+        self.supervisor.note_durably(&started).await;
     }
 
     async fn output(&self, stream: OutputStream, bytes: Bytes) {

@@ -80,7 +80,7 @@ impl Supervisor {
     }
 
     async fn end_left_over(&self, state: &State) {
-        let mut keepers: Vec<ProcessIdentity> = state
+        let keepers: Vec<ProcessIdentity> = state
             .runs()
             .filter_map(|live| live.process.clone())
             .map(|mark| ProcessIdentity {
@@ -89,10 +89,6 @@ impl Supervisor {
                 boot_id: mark.boot_id,
             })
             .collect();
-        // One that was started in the last moment may stand in no journal.
-        let found = self.launcher.keepers_there_are();
-        let unrecorded: Vec<_> = found.into_iter().filter(|it| !keepers.contains(it)).collect();
-        keepers.extend(unrecorded);
         for reaped in reap(&keepers, PATIENCE).await {
             tracing::info!(?reaped, "looked after a process of the last life");
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hatchery_access::TicketDraft;
 use hatchery_agent::{Cancel, Conversation, Model, Usage as ModelUsage};
 use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::RunId;
@@ -171,8 +172,8 @@ impl Supervisor {
     /// Keeps a ticket ready on the run's descriptor, a new one for each that is taken.
     async fn hand_out_tickets(self: Arc<Self>, run: RunId, source: TicketSource) {
         loop {
-            let minted = self.core().tickets.mint(&run);
-            let ticket = match minted {
+            let drafted = self.core().tickets.draft(&run);
+            let ticket = match drafted.and_then(TicketDraft::sign) {
                 Ok(ticket) => ticket,
                 Err(error) => return tracing::debug!(%run, "no more tickets: {error}"),
             };

@@ -39,7 +39,7 @@ impl Client {
             network: Network::Host,
             containment: Containment::Auto,
         };
-        let tree = keeper().start(spec).unwrap();
+        let tree = keeper().prepare(spec).await.unwrap().begin();
         let mut client = Self {
             stdin: tree.stdin.unwrap(),
             lines: BufReader::new(tree.stdout).lines(),

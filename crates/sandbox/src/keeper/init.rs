@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -27,9 +28,14 @@ pub(super) const STARTED: u8 = b's';
 pub(super) const GRACE: u8 = b'g';
 
 /// Lives as the init of the namespace this process is the first in. Ends with the keeper.
-pub(super) fn live(keeper: &UnixStream, right: Right, instructions: &Instructions) -> ! {
+pub(super) fn live(
+    keeper: &UnixStream,
+    right: Right,
+    instructions: &Instructions,
+    ticket: Option<OwnedFd>,
+) -> ! {
     // What has gone wrong the keeper learns from what it is not told.
-    settle(keeper, right).and_then(|()| hold(keeper, instructions)).ok();
+    settle(keeper, right).and_then(|()| hold(keeper, instructions, ticket)).ok();
     std::process::exit(0)
 }
 
@@ -61,8 +67,12 @@ fn show_own_processes() -> io::Result<()> {
 }
 
 /// Starts the program and stays as long as it does; once granted grace, as long as anybody does.
-fn hold(mut keeper: &UnixStream, instructions: &Instructions) -> io::Result<()> {
-    let program = match program::start(instructions) {
+fn hold(
+    mut keeper: &UnixStream,
+    instructions: &Instructions,
+    ticket: Option<OwnedFd>,
+) -> io::Result<()> {
+    let program = match program::start(instructions, ticket) {
         Ok(program) => program,
         Err(failure) => return tell(keeper, &Ending::NotStarted(failure)),
     };

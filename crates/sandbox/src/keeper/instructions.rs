@@ -6,6 +6,7 @@ use crate::command::Network;
 use crate::containment::Containment;
 
 const NO_NETWORK: &str = "--no-network";
+const STDIN: &str = "--stdin";
 const TICKET: &str = "--ticket";
 const NAMESPACE: &str = "--namespace";
 const NO_NAMESPACE: &str = "--no-namespace";
@@ -15,7 +16,9 @@ const NO_NAMESPACE: &str = "--no-namespace";
 pub(crate) struct Instructions {
     pub(crate) network: Network,
     pub(crate) containment: Containment,
-    /// Whether the descriptor for tickets is there to be passed on.
+    /// Whether a descriptor comes for the program to read from.
+    pub(crate) stdin: bool,
+    /// Whether one comes for tickets, to be passed on.
     pub(crate) ticket: bool,
     /// Never empty in instructions that were read.
     pub(crate) argv: Vec<OsString>,
@@ -23,16 +26,18 @@ pub(crate) struct Instructions {
 
 impl Instructions {
     /// The words for [`Instructions::from_args`]:
-    /// `[--no-network] [--namespace | --no-namespace] [--ticket] -- PROGRAM [ARGUMENT…]`.
+    /// `[--no-network] [--namespace | --no-namespace] [--stdin] [--ticket] -- PROGRAM [ARGUMENT…]`.
     pub(crate) fn to_args(&self) -> impl Iterator<Item = OsString> {
         let network = (self.network == Network::Denied).then_some(NO_NETWORK);
+        let stdin = self.stdin.then_some(STDIN);
         let ticket = self.ticket.then_some(TICKET);
         let containment = match self.containment {
             Containment::Auto => None,
             Containment::Namespace => Some(NAMESPACE),
             Containment::NoNamespace => Some(NO_NAMESPACE),
         };
-        let options = network.into_iter().chain(containment).chain(ticket).chain(["--"]);
+        let options = network.into_iter().chain(containment).chain(stdin).chain(ticket);
+        let options = options.chain(["--"]);
         options.map(OsString::from).chain(self.argv.iter().cloned())
     }
 
@@ -41,6 +46,7 @@ impl Instructions {
         let mut read = Instructions {
             network: Network::Host,
             containment: Containment::Auto,
+            stdin: false,
             ticket: false,
             argv: Vec::new(),
         };
@@ -49,6 +55,7 @@ impl Instructions {
                 NO_NETWORK => read.network = Network::Denied,
                 NAMESPACE => read.containment = Containment::Namespace,
                 NO_NAMESPACE => read.containment = Containment::NoNamespace,
+                STDIN => read.stdin = true,
                 TICKET => read.ticket = true,
                 "--" => break,
                 _ => return None,
@@ -70,14 +77,14 @@ mod tests {
     #[test]
     fn instructions_survive_the_command_line() {
         let table = [
-            (Network::Host, Containment::Auto, false),
-            (Network::Host, Containment::Namespace, true),
-            (Network::Denied, Containment::NoNamespace, false),
-            (Network::Denied, Containment::Auto, true),
+            (Network::Host, Containment::Auto, false, true),
+            (Network::Host, Containment::Namespace, true, true),
+            (Network::Denied, Containment::NoNamespace, false, false),
+            (Network::Denied, Containment::Auto, true, false),
         ];
-        for (network, containment, ticket) in table {
+        for (network, containment, stdin, ticket) in table {
             let argv = words(&["--no-network", "--", "", "-x"]).collect();
-            let instructions = Instructions { network, containment, ticket, argv };
+            let instructions = Instructions { network, containment, stdin, ticket, argv };
             assert_eq!(Instructions::from_args(instructions.to_args()), Some(instructions));
         }
     }

@@ -4,7 +4,7 @@
 //! is left as it was and can do without.
 
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use nix::libc;
@@ -38,15 +38,20 @@ pub(super) struct Init {
 impl Init {
     /// None where there can be no namespace, or it would cost the program something that it was
     /// not asked to give up.
-    pub(super) fn make(instructions: &Instructions) -> Option<Self> {
-        rights(instructions).into_iter().find_map(|right| Self::make_by(right, instructions))
+    pub(super) fn make(instructions: &Instructions, ticket: &mut Option<OwnedFd>) -> Option<Self> {
+        let mut rights = rights(instructions).into_iter();
+        rights.find_map(|right| Self::make_by(right, instructions, ticket))
     }
 
-    fn make_by(right: Right, instructions: &Instructions) -> Option<Self> {
+    fn make_by(
+        right: Right,
+        instructions: &Instructions,
+        ticket: &mut Option<OwnedFd>,
+    ) -> Option<Self> {
         let (socket, inits) = UnixStream::pair().ok()?;
         let Some(pid) = fork_into_namespace(right).ok()? else {
             drop(socket);
-            init::live(&inits, right, instructions)
+            init::live(&inits, right, instructions, ticket.take())
         };
         drop(inits);
         let ready = (&socket).read_exact(&mut [0]);

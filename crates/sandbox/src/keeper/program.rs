@@ -1,9 +1,11 @@
 //! Starting the program a keeper keeps.
 
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use command_fds::{CommandFdExt, FdMapping};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::process::Pid;
 
@@ -14,12 +16,15 @@ use crate::ending::StartFailure;
 use crate::network;
 use crate::ticket::TICKET_FD;
 
-/// Starts the program with our standard streams, which we then let go of: they reach end of
-/// file when the tree is gone, not when we are.
+/// Starts the program with our standard streams, which we then let go of, as of the `ticket`
+/// channel: they reach end of file when the tree is gone, not when we are.
 ///
 /// # Errors
 /// Why the program could not be executed, or not within its limits.
-pub(super) fn start(instructions: &Instructions) -> Result<Pid, StartFailure> {
+pub(super) fn start(
+    instructions: &Instructions,
+    ticket: Option<OwnedFd>,
+) -> Result<Pid, StartFailure> {
     let (program, arguments) = instructions.argv.split_first().ok_or(StartFailure::NotFound)?;
     match instructions.network {
         Network::Host => {}
@@ -28,9 +33,13 @@ pub(super) fn start(instructions: &Instructions) -> Result<Pid, StartFailure> {
         })?,
     }
     // What our gateway was started with, by whoever started it, is none of the program's business.
-    descriptor::close_in_programs(instructions.ticket.then_some(TICKET_FD))?;
+    descriptor::close_in_programs()?;
     let mut command = Command::new(program);
     signals::release_in(&mut command);
+    let mappings = ticket.map(|parent_fd| FdMapping { parent_fd, child_fd: TICKET_FD });
+    command
+        .fd_mappings(mappings.into_iter().collect())
+        .map_err(|collision| StartFailure::Other(collision.to_string()))?;
     let child = command.args(arguments).process_group(0).spawn()?;
     let_go_of_streams();
     i32::try_from(child.id())

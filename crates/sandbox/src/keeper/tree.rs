@@ -1,7 +1,7 @@
 //! A keeper's tree: how it is started, asked to end and killed.
 
 use std::collections::BTreeSet;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid as GroupId, getpid};
@@ -23,12 +23,15 @@ pub(super) enum Tree {
 impl Tree {
     /// # Errors
     /// Why the program could not be executed. In a namespace that is known later.
-    pub(super) fn start(instructions: &Instructions) -> Result<Self, StartFailure> {
-        if let Some(init) = Init::make(instructions) {
+    pub(super) fn start(
+        instructions: &Instructions,
+        mut ticket: Option<OwnedFd>,
+    ) -> Result<Self, StartFailure> {
+        if let Some(init) = Init::make(instructions, &mut ticket) {
             program::let_go_of_streams();
             return Ok(Tree::Namespace(init));
         }
-        program::start(instructions).map(|program| Tree::Below { program })
+        program::start(instructions, ticket).map(|program| Tree::Below { program })
     }
 
     pub(super) fn hold(&self) -> Hold {

@@ -321,7 +321,7 @@ pub(crate) async fn in_a_namespace_a_user_keeps_its_name() {
 pub(crate) async fn without_a_namespace_the_keeper_holds() {
     let spec =
         CommandSpec { containment: Containment::NoNamespace, ..sh("readlink /proc/self/ns/pid") };
-    let mut tree = start(spec);
+    let mut tree = start(spec).await;
     assert_eq!(tree.keeper.hold(), None);
     let said = support::read_all(&mut tree.stdout).await;
     assert_eq!(tree.wait().await, Ending::Exited(0));
@@ -341,7 +341,7 @@ pub(crate) async fn an_ordinary_user_with_network_stays_in_the_users_namespace()
 pub(crate) async fn a_tree_asked_before_it_runs_ends() {
     for containment in [Containment::Auto, Containment::NoNamespace] {
         for _ in 0..10 {
-            let tree = start(CommandSpec { containment, ..sh("exec sleep 1000") });
+            let tree = start(CommandSpec { containment, ..sh("exec sleep 1000") }).await;
             tree.stopper().stop(Duration::from_secs(3600));
             assert_eq!(finish(tree).await.0, Ending::Signalled(15));
         }

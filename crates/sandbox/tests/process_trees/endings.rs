@@ -58,13 +58,15 @@ pub(crate) async fn any_other_obstacle_is_told_in_words() {
 }
 
 pub(crate) async fn what_cannot_be_started_is_refused_at_once() {
-    let refusal = |spec| keeper().start(spec).unwrap_err();
-    assert!(matches!(refusal(spec(vec![])), StartError::EmptyCommand));
-    assert!(matches!(refusal(spec(words(&["a\0b"]))), StartError::NulByte));
+    let refusal = async |spec| keeper().prepare(spec).await.unwrap_err();
+    assert!(matches!(refusal(spec(vec![])).await, StartError::EmptyCommand));
+    assert!(matches!(refusal(spec(words(&["a\0b"]))).await, StartError::NulByte));
     let nowhere = CommandSpec { cwd: "/nowhere".into(), ..sh("") };
-    assert!(matches!(refusal(nowhere), StartError::Cwd { path } if path.as_os_str() == "/nowhere"));
+    assert!(
+        matches!(refusal(nowhere).await, StartError::Cwd { path } if path.as_os_str() == "/nowhere")
+    );
     let file = CommandSpec { cwd: "/etc/passwd".into(), ..sh("") };
-    assert!(matches!(refusal(file), StartError::Cwd { .. }));
+    assert!(matches!(refusal(file).await, StartError::Cwd { .. }));
 }
 
 pub(crate) async fn all_output_arrives() {
@@ -77,7 +79,7 @@ pub(crate) async fn all_output_arrives() {
 }
 
 pub(crate) async fn piped_input_arrives_and_ends() {
-    let mut tree = start(CommandSpec { stdin: Stdin::Piped, ..sh("cat; echo end") });
+    let mut tree = start(CommandSpec { stdin: Stdin::Piped, ..sh("cat; echo end") }).await;
     let mut stdin = tree.stdin.take().unwrap();
     stdin.write_all(b"some input\n").await.unwrap();
     drop(stdin);
@@ -86,7 +88,7 @@ pub(crate) async fn piped_input_arrives_and_ends() {
 }
 
 pub(crate) async fn waiting_can_be_cancelled_and_repeated() {
-    let mut tree = start(CommandSpec { stdin: Stdin::Piped, ..sh("read line; exit 3") });
+    let mut tree = start(CommandSpec { stdin: Stdin::Piped, ..sh("read line; exit 3") }).await;
     tokio::select! {
         biased;
         ending = tree.wait() => panic!("{ending:?}"),
@@ -98,7 +100,8 @@ pub(crate) async fn waiting_can_be_cancelled_and_repeated() {
 }
 
 pub(crate) async fn output_ends_when_the_program_closes_it() {
-    let mut tree = start(CommandSpec { stdin: Stdin::Piped, ..sh("exec >&- 2>&-; read line") });
+    let mut tree =
+        start(CommandSpec { stdin: Stdin::Piped, ..sh("exec >&- 2>&-; read line") }).await;
     // The program still runs: it waits for a line.
     assert_eq!(support::read_all(&mut tree.stdout).await, "");
     assert_eq!(support::read_all(&mut tree.stderr).await, "");

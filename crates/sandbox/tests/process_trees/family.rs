@@ -13,7 +13,7 @@ pub(crate) fn all() -> Vec<Trial> {
 }
 
 pub(crate) async fn everybody_in_a_tree_is_under_its_keeper() {
-    let mut tree = start(sh(STUBBORN));
+    let mut tree = start(sh(STUBBORN)).await;
     let everyone = Lines::of(&mut tree.stdout).processes(STUBBORN_COUNT).await;
     let keeper = tree.identity().pid;
     for process in &everyone {
@@ -28,7 +28,7 @@ pub(crate) async fn everybody_in_a_tree_is_under_its_keeper() {
 
 pub(crate) async fn the_nearest_keeper_counts() {
     let script = "echo $PPID $NS; echo $$ $NS; sleep 1000; :";
-    let mut tree = start(spec(part(&["agent", "/bin/sh", "-c", &format!("{NS}{script}")])));
+    let mut tree = start(spec(part(&["agent", "/bin/sh", "-c", &format!("{NS}{script}")]))).await;
     let everyone = Lines::of(&mut tree.stdout).processes(3).await;
     let (agent, command) = (everyone[0].pid, everyone[2].pid);
     let inner = keeper_of(&everyone[1]).pid;

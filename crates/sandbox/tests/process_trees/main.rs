@@ -4,6 +4,7 @@
 //! under it (see `parts`), otherwise it runs the tests. Hence no standard test harness.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod beginning;
 mod containment;
 mod cost;
 mod endings;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
     // Every test starts a handful of processes; more at once only makes a small machine slow.
     arguments.test_threads.get_or_insert(4);
     let trials = [
+        beginning::all(),
         containment::all(),
         cost::all(),
         endings::all(),

@@ -30,11 +30,14 @@ pub(crate) fn play() -> Option<ExitCode> {
 }
 
 /// A gateway: starts a tree, names its keeper, and passes on what the tree says, until it is
-/// killed or reads something, which makes it stop the tree and say what became of it.
+/// killed or reads something, which makes it stop the tree and say what became of it. One that is
+/// hesitant does not let the tree begin before it reads something.
 async fn gateway(words: Vec<OsString>) {
     let mut spec = support::spec(words);
+    let mut hesitant = false;
     while let Some(option) = spec.argv.first().and_then(|word| word.to_str()) {
         match option {
+            "--hesitant" => hesitant = true,
             "--no-network" => spec.network = Network::Denied,
             "--namespace" => spec.containment = Containment::Namespace,
             "--no-namespace" => spec.containment = Containment::NoNamespace,
@@ -42,10 +45,14 @@ async fn gateway(words: Vec<OsString>) {
         }
         spec.argv.remove(0);
     }
-    let mut tree = support::start(spec);
-    let stopper = tree.stopper();
-    println!("{}", serde_json::to_string(tree.identity()).unwrap());
     let (mut input, mut output) = (tokio::io::stdin(), tokio::io::stdout());
+    let prepared = support::keeper().prepare(spec).await.unwrap();
+    println!("{}", serde_json::to_string(prepared.identity()).unwrap());
+    if hesitant {
+        input.read(&mut [0]).await.unwrap();
+    }
+    let mut tree = prepared.begin();
+    let stopper = tree.stopper();
     let stop = async {
         if input.read(&mut [0]).await.unwrap() > 0 {
             stopper.stop(Duration::from_millis(50));
@@ -72,7 +79,7 @@ async fn agent(argv: Vec<OsString>) {
     let ticket = inherited_descriptor(TICKET_FD, Share::Private).ok().map(Arc::new);
     let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap();
     println!("{} {}", std::process::id(), namespace.display());
-    let mut tree = support::start(CommandSpec { ticket, ..support::spec(argv) });
+    let mut tree = support::start(CommandSpec { ticket, ..support::spec(argv) }).await;
     tokio::io::copy(&mut tree.stdout, &mut tokio::io::stdout()).await.unwrap();
     println!("{:?}", tree.wait().await);
 }

@@ -1,10 +1,9 @@
 //! No tree outlives its gateway, and what a dead one left behind is cleaned up.
 
-use std::ffi::OsStr;
 use std::process::Stdio;
 use std::time::Duration;
 
-use hatchery_sandbox::{Ending, ProcessIdentity, ReapOutcome, Reaped, keepers_with, reap};
+use hatchery_sandbox::{Ending, ProcessIdentity, ReapOutcome, Reaped, reap};
 use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -20,7 +19,6 @@ pub(crate) fn all() -> Vec<Trial> {
         reaping::a_tree_dies_with_its_gateway_even_if_its_keeper_is_suspended,
         reaping::a_keeper_without_gateway_is_reaped_even_if_suspended,
         reaping::a_keeper_that_listens_is_stopped_in_peace,
-        reaping::a_keeper_is_found_by_what_it_was_started_with,
         reaping::a_process_with_a_recycled_number_is_left_alone,
         reaping::who_has_the_number_of_a_keeper_now_is_left_alone_with_all_below_it,
         reaping::whoever_reaps_does_not_reap_itself,
@@ -73,7 +71,7 @@ pub(crate) async fn a_keeper_without_gateway_is_reaped_even_if_suspended() {
 }
 
 pub(crate) async fn a_keeper_that_listens_is_stopped_in_peace() {
-    let mut tree = start(sh("trap 'exit 4' TERM; echo; while :; do sleep 0.01; done"));
+    let mut tree = start(sh("trap 'exit 4' TERM; echo; while :; do sleep 0.01; done")).await;
     Lines::of(&mut tree.stdout).next().await;
     let keeper = tree.identity().clone();
     let report = reap(std::slice::from_ref(&keeper), PATIENCE).await;
@@ -81,19 +79,8 @@ pub(crate) async fn a_keeper_that_listens_is_stopped_in_peace() {
     assert_eq!(report, [Reaped { keeper, outcome: ReapOutcome::Stopped }]);
 }
 
-pub(crate) async fn a_keeper_is_found_by_what_it_was_started_with() {
-    let ours = format!("of {}", std::process::id());
-    let mut spec = sh("echo; sleep 1000");
-    spec.env.push(("GATEWAY".into(), ours.clone().into()));
-    let mut tree = start(spec);
-    Lines::of(&mut tree.stdout).next().await;
-    assert_eq!(keepers_with("GATEWAY", OsStr::new(&ours)), [tree.identity().clone()]);
-    assert_eq!(keepers_with("GATEWAY", OsStr::new("of")), []);
-    assert_eq!(keepers_with("GATE", OsStr::new(&ours)), []);
-}
-
 pub(crate) async fn a_process_with_a_recycled_number_is_left_alone() {
-    let mut tree = start(sh("echo; while :; do sleep 1000; done"));
+    let mut tree = start(sh("echo; while :; do sleep 1000; done")).await;
     Lines::of(&mut tree.stdout).next().await;
     let real = tree.identity();
     let forged = [
@@ -140,7 +127,7 @@ pub(crate) async fn who_has_the_number_of_a_keeper_now_is_left_alone_with_all_be
 }
 
 pub(crate) async fn whoever_reaps_does_not_reap_itself() {
-    let tree = start(sh("read line"));
+    let tree = start(sh("read line")).await;
     let us = ProcessIdentity::current().unwrap();
     let mut records = records_of_earlier_ones(&us).to_vec();
     records.push(us);

@@ -35,7 +35,7 @@ const LONG: Duration = Duration::from_secs(3600);
 
 pub(crate) async fn nobody_outlives_a_stop() {
     for grace in [Duration::ZERO, Duration::from_millis(50)] {
-        let mut tree = start(sh(STUBBORN));
+        let mut tree = start(sh(STUBBORN)).await;
         let everyone = Lines::of(&mut tree.stdout).processes(STUBBORN_COUNT).await;
         assert_eq!(still_running(&everyone).len(), STUBBORN_COUNT);
         tree.stopper().stop(grace);
@@ -46,7 +46,7 @@ pub(crate) async fn nobody_outlives_a_stop() {
 }
 
 pub(crate) async fn nobody_outlives_the_lifeline() {
-    let mut tree = start(sh(STUBBORN));
+    let mut tree = start(sh(STUBBORN)).await;
     let mut lines = Lines::of(&mut tree.stdout);
     let everyone = lines.processes(STUBBORN_COUNT).await;
     let keeper = tree.keeper.identity().clone();
@@ -62,7 +62,7 @@ pub(crate) async fn nobody_outlives_the_lifeline() {
 pub(crate) async fn nobody_outlives_the_program() {
     let script = "setsid sleep 1000 & echo $! $NS; (sleep 1000 >/dev/null 2>&1 & echo $! $NS); \
                   read line; exit 5";
-    let mut tree = start(CommandSpec { stdin: Stdin::Piped, ..naming(script) });
+    let mut tree = start(CommandSpec { stdin: Stdin::Piped, ..naming(script) }).await;
     let everyone = Lines::of(&mut tree.stdout).processes(2).await;
     drop(tree.stdin.take());
     assert_eq!(tree.wait().await, Ending::Exited(5));
@@ -72,7 +72,7 @@ pub(crate) async fn nobody_outlives_the_program() {
 pub(crate) async fn nobody_outlives_a_keeper_told_to_end() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let mut tree =
-            start(naming("trap 'exit 4' TERM; echo $$ $NS; while :; do sleep 0.01; done"));
+            start(naming("trap 'exit 4' TERM; echo $$ $NS; while :; do sleep 0.01; done")).await;
         let everyone = Lines::of(&mut tree.stdout).processes(1).await;
         kill(Pid::from_raw(tree.identity().pid), signal).unwrap();
         assert_eq!(tree.wait().await, Ending::Exited(4));
@@ -83,7 +83,7 @@ pub(crate) async fn nobody_outlives_a_keeper_told_to_end() {
 pub(crate) async fn a_killed_keeper_is_told_and_leaves_no_session_behind() {
     let script = "trap '' TERM HUP; echo $$ $NS; setsid sh -c 'echo $$ $NS; sleep 1000; exit' & \
                   sh -c 'echo $$ $NS; sleep 1000; exit' & wait";
-    let mut tree = start(naming(script));
+    let mut tree = start(naming(script)).await;
     let everyone = Lines::of(&mut tree.stdout).processes(3).await;
     kill(Pid::from_raw(tree.identity().pid), Signal::SIGKILL).unwrap();
     assert_eq!(tree.wait().await, Ending::KeeperLost);
@@ -91,7 +91,8 @@ pub(crate) async fn a_killed_keeper_is_told_and_leaves_no_session_behind() {
 }
 
 pub(crate) async fn who_ends_when_asked_is_not_killed() {
-    let mut tree = start(sh("trap 'echo bye; exit 3' TERM; echo; while :; do sleep 0.01; done"));
+    let mut tree =
+        start(sh("trap 'echo bye; exit 3' TERM; echo; while :; do sleep 0.01; done")).await;
     let mut lines = Lines::of(&mut tree.stdout);
     lines.next().await;
     tree.keeper.stopper().stop(LONG);
@@ -101,7 +102,7 @@ pub(crate) async fn who_ends_when_asked_is_not_killed() {
 
 pub(crate) async fn children_get_the_grace_too() {
     let child = r#"trap "sleep 0.1; echo done; exit" TERM; echo; while :; do sleep 0.01; done"#;
-    let mut tree = start(sh(&format!("sh -c '{child}' & wait")));
+    let mut tree = start(sh(&format!("sh -c '{child}' & wait"))).await;
     let mut lines = Lines::of(&mut tree.stdout);
     lines.next().await;
     tree.keeper.stopper().stop(LONG);
@@ -112,7 +113,7 @@ pub(crate) async fn children_get_the_grace_too() {
 
 pub(crate) async fn a_shorter_grace_counts_and_a_longer_does_not() {
     for graces in [[LONG, Duration::from_millis(20)], [Duration::from_millis(20), LONG]] {
-        let mut tree = start(sh("trap '' TERM; echo; while :; do sleep 1000; done"));
+        let mut tree = start(sh("trap '' TERM; echo; while :; do sleep 1000; done")).await;
         Lines::of(&mut tree.stdout).next().await;
         for grace in graces {
             tree.stopper().stop(grace);
@@ -124,14 +125,14 @@ pub(crate) async fn a_shorter_grace_counts_and_a_longer_does_not() {
 
 pub(crate) async fn a_stop_reaches_a_program_that_has_hardly_started() {
     for _ in 0..10 {
-        let mut tree = start(sh("while :; do sleep 1000; done"));
+        let mut tree = start(sh("while :; do sleep 1000; done")).await;
         tree.stopper().stop(Duration::ZERO);
         assert_eq!(tree.wait().await, Ending::Signalled(9));
     }
 }
 
 pub(crate) async fn stopping_what_is_gone_does_nothing() {
-    let mut tree = start(sh("exit 0"));
+    let mut tree = start(sh("exit 0")).await;
     assert_eq!(tree.wait().await, Ending::Exited(0));
     let stopper = tree.stopper();
     stopper.stop(LONG);
@@ -142,7 +143,8 @@ pub(crate) async fn stopping_what_is_gone_does_nothing() {
 }
 
 pub(crate) async fn a_suspended_tree_can_be_asked_to_end() {
-    let mut tree = start(naming("trap 'exit 3' TERM; echo $$ $NS; kill -STOP $$; sleep 1000"));
+    let mut tree =
+        start(naming("trap 'exit 3' TERM; echo $$ $NS; kill -STOP $$; sleep 1000")).await;
     let program = Lines::of(&mut tree.stdout).processes(1).await;
     support::in_state(&program[0], 'T').await;
     tree.stopper().stop(LONG);
@@ -154,7 +156,7 @@ pub(crate) async fn a_process_that_keeps_forking_is_caught() {
     let directory = tempfile::tempdir().unwrap();
     let hop = directory.path().join("hop");
     std::fs::write(&hop, "echo; setsid sh \"$0\" &\n").unwrap();
-    let mut tree = start(sh(&format!("sh {}; sleep 1000", hop.display())));
+    let mut tree = start(sh(&format!("sh {}; sleep 1000", hop.display()))).await;
     let mut lines = Lines::of(&mut tree.stdout);
     for _ in 0..20 {
         lines.next().await;
@@ -174,7 +176,7 @@ pub(crate) async fn a_tree_within_a_tree_is_asked_once_and_ends() {
          echo $$ $NS; while :; do sleep 0.01; done",
         diary.display()
     );
-    let mut tree = start(spec(part(&["agent", "/bin/sh", "-c", &command])));
+    let mut tree = start(spec(part(&["agent", "/bin/sh", "-c", &command]))).await;
     let everyone = Lines::of(&mut tree.stdout).processes(2).await;
     tree.stopper().stop(LONG);
     assert_eq!(tree.wait().await, Ending::Signalled(15));
@@ -183,7 +185,7 @@ pub(crate) async fn a_tree_within_a_tree_is_asked_once_and_ends() {
 }
 
 pub(crate) async fn a_tree_within_a_tree_ends_with_its_agent() {
-    let mut tree = start(spec(part(&["agent", "/bin/sh", "-c", STUBBORN])));
+    let mut tree = start(spec(part(&["agent", "/bin/sh", "-c", STUBBORN]))).await;
     let everyone = Lines::of(&mut tree.stdout).processes(1 + STUBBORN_COUNT).await;
     let agent = &everyone[0];
     kill(Pid::from_raw(agent.pid), Signal::SIGKILL).unwrap();

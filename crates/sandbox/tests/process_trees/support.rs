@@ -84,8 +84,8 @@ pub(crate) fn sh(script: &str) -> CommandSpec {
     spec(words(&["/bin/sh", "-c", script]))
 }
 
-pub(crate) fn start(spec: CommandSpec) -> Tree {
-    keeper().start(spec).unwrap()
+pub(crate) async fn start(spec: CommandSpec) -> Tree {
+    keeper().prepare(spec).await.unwrap().begin()
 }
 
 pub(crate) async fn read_all(from: &mut (impl AsyncRead + Unpin)) -> String {
@@ -102,7 +102,7 @@ pub(crate) async fn finish(mut tree: Tree) -> (Ending, String, String) {
 }
 
 pub(crate) async fn run(spec: CommandSpec) -> (Ending, String, String) {
-    finish(start(spec)).await
+    finish(start(spec).await).await
 }
 
 /// Reads one line at a time, without its end.

@@ -25,7 +25,7 @@ pub(crate) async fn a_ticket_reaches_a_grandchild_and_is_given_once() {
     let (source, theirs) = ticket_channel().unwrap();
     let taker = taker();
     let script = format!("{taker} & sh -c '{taker}; :' & {taker}; wait");
-    let tree = start(CommandSpec { ticket: Some(Arc::new(theirs)), ..sh(&script) });
+    let tree = start(CommandSpec { ticket: Some(Arc::new(theirs)), ..sh(&script) }).await;
     for ticket in ["one", "two", "three"] {
         source.send(ticket.as_bytes()).await.unwrap();
     }
@@ -56,7 +56,7 @@ pub(crate) async fn without_a_channel_there_is_none() {
 
 pub(crate) async fn the_source_learns_that_the_tree_is_gone() {
     let (source, theirs) = ticket_channel().unwrap();
-    let tree = start(CommandSpec { ticket: Some(Arc::new(theirs)), ..sh("exit 0") });
+    let tree = start(CommandSpec { ticket: Some(Arc::new(theirs)), ..sh("exit 0") }).await;
     finish(tree).await;
     assert!(matches!(source.send(b"late").await, Err(TicketError::Closed)));
 }

@@ -37,11 +37,16 @@ pub(crate) async fn run<O: Observer>(
         return RunEnd::Failed(RunFailure::NoProviderHere { model: model.reference() });
     }
     let program = argv.first().map(|word| word.to_string_lossy().into_owned());
-    let tree = match keeper.start(command(&spec, argv, network)) {
-        Ok(tree) => tree,
+    let prepared = match keeper.prepare(command(&spec, argv, network)).await {
+        Ok(prepared) => prepared,
         Err(error) => return RunEnd::Failed(RunFailure::NotStarted(error)),
     };
-    observer.started(Some(tree.identity().clone())).await;
+    observer.started(Some(prepared.identity().clone())).await;
+    if cancel.is_cancelled() {
+        prepared.give_up().await;
+        return RunEnd::Cancelled;
+    }
+    let tree = prepared.begin();
 
     let stopper = tree.stopper();
     let stop = |grace| stopper.stop(grace);
