@@ -45,7 +45,7 @@ impl Round<'_> {
             self.innocents.extend(recycled::innocent_for(&self.home));
         } else {
             // The next life meets what this one has left.
-            self.left.push((processes::of_home(self.home.path()), since));
+            self.left.push(processes::of_home(self.home.path()));
         }
     }
 
