@@ -8,8 +8,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
 
+use rustix::process::{getpriority_process, setpriority_process};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+
+/// How far process trees give way to the gateway and to what else a person runs, as a nice value:
+/// about a third of the time of the processor where all of them want it.
+const GIVES_WAY: i32 = 5;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -47,6 +52,7 @@ fn hand_over(job: Job) -> io::Result<()> {
 fn begin() -> io::Result<Sender<Job>> {
     let (sender, jobs) = channel::<Job>();
     let work = move || {
+        give_way();
         for job in jobs {
             // Whoever waits for it learns of a panic, and the next one is no worse off.
             catch_unwind(AssertUnwindSafe(job)).ok();
@@ -54,6 +60,15 @@ fn begin() -> io::Result<Sender<Job>> {
     };
     std::thread::Builder::new().name("starter".to_owned()).spawn(work)?;
     Ok(sender)
+}
+
+/// Lets this thread, and so all that it starts, give way to whoever serves people. A tree within a
+/// tree gives way no further.
+fn give_way() {
+    if getpriority_process(None).is_ok_and(|own| own < GIVES_WAY) {
+        // Everybody may. Where it fails, work takes its turn with all the rest.
+        setpriority_process(None, GIVES_WAY).ok();
+    }
 }
 
 fn ended() -> io::Error {
