@@ -25,7 +25,7 @@ use crate::kept::Kept;
 use crate::launcher::Launcher;
 use crate::lobby::Lobby;
 use crate::lock::{Holder, Lock};
-use crate::methods::health::HealthDepth;
+use crate::methods::health::{HealthDepth, LastHealth};
 use crate::methods::session_list::ListKey;
 use crate::pairing::PairingService;
 use crate::settings::Settings;
@@ -90,6 +90,7 @@ pub(crate) struct Shared {
     pub(crate) session_lists: Kept<ListKey>,
     /// Signs of life as they were sent last.
     pub(crate) healths: Kept<HealthDepth>,
+    pub(crate) last_health: LastHealth,
     pub(crate) key: GatewayKey,
     pub(crate) approvals: Approvals,
     /// What nodes were asked and have not answered.
@@ -205,6 +206,7 @@ impl Gateway {
             run_connections: Arc::new(Semaphore::new(door::MAX_RUN_CONNECTIONS)),
             session_lists: Kept::new(),
             healths: Kept::new(),
+            last_health: LastHealth::default(),
             key: GatewayKey::at(state.key()),
             approvals: Approvals::default(),
             invocations: Invocations::default(),
@@ -241,6 +243,8 @@ impl Gateway {
         }
         if options.doors == Doors::All {
             let supervisor = Arc::clone(&shared.supervisor);
+            let own = Arc::clone(&supervisor);
+            tasks.push(tokio::spawn(own.give_memory_back()).abort_handle());
             tasks.push(tokio::spawn(supervisor.keep_house()).abort_handle());
         }
         if let Some(process) = ProcessIdentity::current() {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use hatchery_failpoints::{Point, reach};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::audit::{self, Chain, Key};
@@ -143,6 +144,8 @@ impl Store {
         reach(Point::StoreOpened);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(&path, flags).map_err(database)?;
+        // A statement is planned once, not anew for each value that is put into it.
+        reader.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(database)?;
         reader.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         let (jobs, waiting) = mpsc::channel();
         let progress = found_progress(&connection, &chain).map_err(database)?;

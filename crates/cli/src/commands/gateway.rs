@@ -18,6 +18,10 @@ use crate::logging;
 /// How many threads serve a gateway. Its work is waiting; more threads only cost memory.
 const WORKERS: usize = 2;
 
+/// How many threads wait for the disk, or for a name to be looked up, at most. One more waits in
+/// turn; each would take processor time from those who serve.
+const BLOCKING_THREADS: usize = 32;
+
 /// How the background child tells its parent that it is ready, or why it will not be.
 pub(super) const READY: &str = "ready";
 
@@ -33,8 +37,10 @@ pub(crate) fn run_in_front(
             .map_err(|errno| Failure::system("leaving the terminal")(errno.into()))?;
     }
     let state = environment::state_directory()?;
+    hatchery_sandbox::have_few_heaps();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
+        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()
         .map_err(Failure::system("starting"))?;

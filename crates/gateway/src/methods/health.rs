@@ -1,6 +1,7 @@
 //! `health`, `status`, `system-presence`, `last-heartbeat`: how the gateway is doing.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hatchery_access::{Caller, Permit, Read, Refusal, authorize};
@@ -8,6 +9,7 @@ use hatchery_protocol::{Role, RunStatus, SessionId, WireError};
 use hatchery_spawn::Policy;
 use hatchery_store::{ListedSession, SessionCounts, SessionPage, SessionQuery};
 use serde_json::{Map, Value, json};
+use tokio::time::{Instant, timeout};
 
 use super::not_for_runs;
 use super::session_list::defaults;
@@ -19,6 +21,12 @@ use crate::methods::session_row::wire_status;
 /// How many sessions are named as those used last.
 const RECENT_SESSIONS: u32 = 5;
 
+/// How long whoever asks waits for particulars that are to the moment, where there are others.
+const PROMPTLY: Duration = Duration::from_millis(3);
+
+/// How old those may be.
+const MAX_AGE: Duration = Duration::from_secs(1);
+
 /// How much of the gateway's health is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum HealthDepth {
@@ -28,12 +36,56 @@ pub(crate) enum HealthDepth {
     Whole,
 }
 
+/// The last answer with particulars, and when it was made.
+#[derive(Debug, Default)]
+pub(crate) struct LastHealth(Mutex<Option<(Instant, Bytes)>>);
+
+impl LastHealth {
+    fn kept(&self) -> MutexGuard<'_, Option<(Instant, Bytes)>> {
+        // It is replaced as a whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn not_older_than(&self, age: Duration) -> Option<Bytes> {
+        let kept = self.kept();
+        kept.as_ref().filter(|(at, _)| at.elapsed() < age).map(|(_, answer)| answer.clone())
+    }
+
+    fn set(&self, answer: &Bytes) {
+        *self.kept() = Some((Instant::now(), answer.clone()));
+    }
+}
+
 /// A sign of life, with particulars for those who may read. A run is told that the gateway lives.
+///
+/// Whoever watches over a gateway has to learn at once that it lives, also while it is busy with
+/// the disk that the particulars are read from: then they may be a second old.
 pub(crate) async fn health(shared: &Arc<Shared>, caller: &Caller) -> Result<Bytes, WireError> {
     let may_look = caller.grant().is_none()
         && caller.role() == Role::Operator
         && authorize::<Read>(caller).is_ok();
-    let depth = if may_look { HealthDepth::Whole } else { HealthDepth::Sign };
+    if !may_look {
+        return told(shared, HealthDepth::Sign).await;
+    }
+    let last = shared.last_health.not_older_than(MAX_AGE);
+    let Some(last) = last.filter(|_| shared.supervisor.takes_what_happens()) else {
+        return told_whole(shared).await;
+    };
+    let own = Arc::clone(shared);
+    let making = tokio::spawn(async move { told_whole(&own).await });
+    match timeout(PROMPTLY, making).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) | Err(_) => Ok(last),
+    }
+}
+
+async fn told_whole(shared: &Arc<Shared>) -> Result<Bytes, WireError> {
+    let answer = told(shared, HealthDepth::Whole).await?;
+    shared.last_health.set(&answer);
+    Ok(answer)
+}
+
+async fn told(shared: &Arc<Shared>, depth: HealthDepth) -> Result<Bytes, WireError> {
     let generation = || shared.supervisor.store.generation();
     let make = async |depth| {
         let health = match depth {
@@ -192,4 +244,22 @@ pub(crate) fn presence(shared: &Shared, permit: &Permit<Read>) -> Result<Bytes, 
 /// There is no heartbeat.
 pub(crate) fn last_heartbeat(_permit: &Permit<Read>) -> Value {
     Value::Null
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{LastHealth, MAX_AGE};
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_too_old_is_not_told_again() {
+        let last = LastHealth::default();
+        assert_eq!(last.not_older_than(MAX_AGE), None);
+        let answer = Bytes::from_static(b"{}");
+        last.set(&answer);
+        assert_eq!(last.not_older_than(MAX_AGE), Some(answer));
+        tokio::time::advance(MAX_AGE).await;
+        assert_eq!(last.not_older_than(MAX_AGE), None);
+    }
 }

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hatchery_sandbox::give_memory_back;
 use hatchery_spawn::Command;
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use super::Supervisor;
 use crate::clock::now_ms;
@@ -16,6 +18,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How many sessions leave the lists in one commit; the next ones follow at once.
 const ARCHIVED_AT_ONCE: u32 = 256;
 
+/// How long nothing may have been at work before memory that is free is given back.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// The longest that it is kept where something is at work all the time.
+const KEPT_FOR: Duration = Duration::from_secs(60);
+
 impl Supervisor {
     /// Keeps the house until the task is ended.
     pub(crate) async fn keep_house(self: Arc<Self>) {
@@ -23,6 +31,24 @@ impl Supervisor {
         loop {
             self.archive_old_sessions().await;
             tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Gives memory back that a busy time has left, until the task is ended. Whoever wants memory
+    /// waits meanwhile, so it is done when nobody is likely to.
+    pub(crate) async fn give_memory_back(self: Arc<Self>) {
+        let mut changes = self.changes.subscribe();
+        let mut given = Instant::now();
+        while changes.changed().await.is_ok() {
+            tokio::time::sleep(QUIET).await;
+            let is_quiet = self.core().state.at_work() == 0;
+            if is_quiet || given.elapsed() >= KEPT_FOR {
+                changes.mark_unchanged();
+                if spawn_blocking(give_memory_back).await.is_err() {
+                    return;
+                }
+                given = Instant::now();
+            }
         }
     }
 
