@@ -1,15 +1,17 @@
 //! How a run's processes are started, and what they are given.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hatchery_agent::{Conversation, Model};
-use hatchery_protocol::RuntimeKind;
+use hatchery_protocol::{AgentId, RuntimeKind};
 use hatchery_runtime::{AcpDeadlines, Launch, RunSpec};
 use hatchery_sandbox::{KeeperCommand, Network};
-use hatchery_spawn::Run;
+use hatchery_spawn::{Policy, Run};
+use nix::unistd::{AccessFlags, access};
 
 use crate::state_directory::StateDirectory;
 
@@ -48,6 +50,30 @@ impl Launcher {
             socket: state.socket(),
             environment: std::env::vars_os().collect(),
         }
+    }
+
+    /// The agents whose program cannot be started now, as far as that can be known without trying.
+    pub(crate) fn missing(&self, policy: &Policy) -> BTreeSet<AgentId> {
+        let programs = policy.agents.iter().filter_map(|(agent, settings)| {
+            Some((agent, settings.harness.as_ref()?.first()?.as_str()))
+        });
+        let missing = programs.filter(|(_, program)| !self.finds(program));
+        missing.map(|(agent, _)| agent.clone()).collect()
+    }
+
+    /// Whether a run would find a program. One below the directory of the run is told by that.
+    fn finds(&self, program: &str) -> bool {
+        let can_run = |path: &Path| path.is_file() && access(path, AccessFlags::X_OK).is_ok();
+        if program.contains('/') {
+            let path = Path::new(program);
+            return path.is_relative() || can_run(path);
+        }
+        let mut environment = self.environment.clone();
+        self.make_findable(&mut environment);
+        let path = environment.iter().find(|(name, _)| name == "PATH");
+        path.is_some_and(|(_, path)| {
+            std::env::split_paths(path).any(|directory| can_run(&directory.join(program)))
+        })
     }
 
     /// How keepers are started.

@@ -13,8 +13,8 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 /// How far process trees give way to the gateway and to what else a person runs, as a nice value:
-/// about a third of the time of the processor where all of them want it.
-const GIVES_WAY: i32 = 5;
+/// what `nice` sets where nobody says how far.
+const GIVES_WAY: i32 = 10;
 
 type Job = Box<dyn FnOnce() + Send>;
 

@@ -28,7 +28,7 @@ pub(crate) fn admit(
     check_queue(state, request)?;
     check_route(state, request)?;
     let harness = match request.runtime {
-        RuntimeKind::Acp => settings.harness.clone(),
+        RuntimeKind::Acp => available(request, &agent, settings)?,
         RuntimeKind::Local | RuntimeKind::Isolated => None,
     };
     let model = choose_model(policy, request, settings, harness.is_some())?;
@@ -79,6 +79,21 @@ pub(crate) fn admit(
         budget,
         route: request.route.clone(),
     })
+}
+
+/// The agent's own program, where it has one, which has to be there.
+fn available(
+    request: &SpawnRequest,
+    agent: &AgentId,
+    settings: &AgentPolicy,
+) -> Result<Option<Vec<String>>, SpawnRefusal> {
+    let harness = settings.harness.clone();
+    match harness.as_ref().and_then(|command| command.first()) {
+        Some(program) if request.missing.contains(agent) => {
+            Err(SpawnRefusal::HarnessMissing { agent: agent.clone(), program: program.clone() })
+        }
+        _ => Ok(harness),
+    }
 }
 
 /// Turns a message into the turn that answers it, or refuses it.

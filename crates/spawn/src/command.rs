@@ -185,6 +185,8 @@ pub struct SpawnRequest {
     pub agent: Option<AgentId>,
     /// The runtime.
     pub runtime: RuntimeKind,
+    /// The agents whose program is not there to be started.
+    pub missing: BTreeSet<AgentId>,
     /// The model, where one was named.
     pub model: Option<String>,
     /// The directory, where one was named; absolute and resolved.

@@ -26,6 +26,14 @@ pub enum SpawnRefusal {
     /// `acp.enabled` is off.
     #[error("the runtime 'acp' is switched off by acp.enabled")]
     AcpDisabled,
+    /// The agent's program is not there to be started.
+    #[error("the agent '{agent}' is run by the program '{program}', which is not there")]
+    HarnessMissing {
+        /// The agent.
+        agent: AgentId,
+        /// The program its settings name.
+        program: String,
+    },
     /// As many ACP sessions run as may.
     #[error("{running} ACP sessions are running and acp.maxConcurrentSessions is {limit}")]
     SessionLimit {
@@ -178,6 +186,7 @@ impl SpawnRefusal {
             Self::AgentNotAllowed { .. } => "AGENT_NOT_ALLOWED",
             Self::AgentRequired => "AGENT_REQUIRED",
             Self::AcpDisabled => "ACP_DISABLED",
+            Self::HarnessMissing { .. } => "RUNTIME_UNAVAILABLE",
             Self::SessionLimit { .. } => "SESSION_LIMIT",
             Self::DepthLimit { .. } => "DEPTH_LIMIT",
             Self::ChildLimit { .. } => "CHILD_LIMIT",
@@ -214,6 +223,7 @@ impl SpawnRefusal {
             }
             Self::AgentRequired => "agents.defaults.subagents.requireAgentId",
             Self::AcpDisabled => "acp.enabled",
+            Self::HarnessMissing { .. } => "runtime.acp.command of the agent",
             Self::SessionLimit { .. } => "acp.maxConcurrentSessions",
             Self::DepthLimit { .. } => "agents.defaults.subagents.maxSpawnDepth",
             Self::ChildLimit { .. } => "agents.defaults.subagents.maxChildrenPerAgent",
@@ -245,6 +255,9 @@ impl SpawnRefusal {
             }
             Self::AgentRequired => advice("name the agent: --agent ID".to_owned()),
             Self::AcpDisabled => advice("set acp.enabled to true, or use --runtime isolated".to_owned()),
+            Self::HarnessMissing { agent, program } => advice(format!(
+                "install '{program}' where the gateway's PATH finds it, or give its full path in agents.entries.{agent}.runtime.acp.command"
+            )),
             Self::SessionLimit { .. } => advice(
                 "wait for one to end, stop one with `hatchery sessions kill`, or raise acp.maxConcurrentSessions".to_owned(),
             ),
@@ -321,6 +334,7 @@ impl From<SpawnRefusal> for Refusal {
             | SpawnRefusal::WaitsAlready(_)
             | SpawnRefusal::NotRunning(_) => ErrorCode::InvalidRequest,
             SpawnRefusal::SessionLimit { .. }
+            | SpawnRefusal::HarnessMissing { .. }
             | SpawnRefusal::QueueFull
             | SpawnRefusal::QueueTooLarge
             | SpawnRefusal::TooManyNotices

@@ -53,6 +53,7 @@ fn request(name: &str, caller: Caller) -> SpawnRequest {
         task: Task::Text("true".to_owned()),
         agent: None,
         runtime: RuntimeKind::Isolated,
+        missing: BTreeSet::new(),
         model: None,
         cwd: None,
         caller_cwd: "/home/owner".into(),
@@ -242,6 +243,25 @@ fn acp_sessions_end_at_their_limit_and_local_runs_do_not_count() {
     assert!(world.spawn(of(RuntimeKind::Local, "d")).is_ok());
     world.end("a", 0);
     assert!(world.spawn(of(RuntimeKind::Acp, "e")).is_ok());
+}
+
+#[test]
+fn an_agent_whose_program_is_missing_is_refused_where_that_program_would_run_it() {
+    let mut with_program = policy();
+    let helper = with_program.agents.get_mut(&agent("helper")).unwrap();
+    helper.harness = Some(vec!["its-agent".to_owned(), "--acp".to_owned()]);
+    let mut world = World::new(with_program);
+    let of = |runtime, name, missing: &str| SpawnRequest {
+        runtime,
+        agent: Some(agent("helper")),
+        missing: BTreeSet::from([agent(missing)]),
+        ..request(name, Caller::Owner)
+    };
+    let refused = world.spawn(of(RuntimeKind::Acp, "a", "helper")).unwrap_err();
+    let program = "its-agent".to_owned();
+    assert_eq!(refused, SpawnRefusal::HarnessMissing { agent: agent("helper"), program });
+    assert!(world.spawn(of(RuntimeKind::Acp, "b", "main")).is_ok());
+    assert!(world.spawn(of(RuntimeKind::Local, "c", "helper")).is_ok());
 }
 
 #[test]

@@ -83,6 +83,7 @@ fn child(name: &str, caller: Caller) -> SpawnRequest {
         task: Task::Text("true".to_owned()),
         agent: None,
         runtime: RuntimeKind::Local,
+        missing: BTreeSet::new(),
         model: None,
         cwd: None,
         caller_cwd: "/w".into(),

@@ -200,6 +200,19 @@ fn a_child_that_ends_by_a_signal_has_128_and_its_number() {
 }
 
 #[test]
+fn an_agent_whose_program_is_missing_is_not_taken_on_until_it_is_there() {
+    let served = Served::with_config(
+        r#"{ agents: { entries: { x: { runtime: { type: "acp", acp: {
+             command: ["no-such-agent", "--acp"] } } } } } }"#,
+    );
+    let spawn = || served.run(&["spawn", "--agent", "x", "--runtime", "acp", "--", "anything"]);
+    refused(&spawn(), 1, &["'no-such-agent'", "install", "agents.entries.x.runtime.acp.command"]);
+    let list = served.run(&["sessions", "list"]);
+    assert!(!list.stdout.contains("agent:x"), "{list:?}");
+    served.still_serves();
+}
+
+#[test]
 fn an_agent_that_crashes_fails_its_run_and_nothing_else() {
     let served = Served::with_config(
         r#"{ agents: { entries: { x: { runtime: { type: "acp", acp: {

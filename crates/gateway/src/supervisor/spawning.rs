@@ -1,5 +1,6 @@
 //! Taking spawns on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hatchery_access::{Permit, Refusal, Write};
@@ -73,13 +74,20 @@ impl Supervisor {
     ) -> Result<(), Refusal> {
         let route = params.announce_to.map(route).transpose()?;
         let (run, session) = draw().map_err(|error| unavailable("NO_RANDOMNESS", error))?;
+        let policy = self.settings.policy();
+        let runtime = params.runtime.unwrap_or(RuntimeKind::Isolated);
+        let missing = match runtime {
+            RuntimeKind::Acp => self.launcher.missing(&policy),
+            RuntimeKind::Local | RuntimeKind::Isolated => BTreeSet::new(),
+        };
         let request = SpawnRequest {
             caller: permit.caller().clone(),
             run,
             session,
             task: params.task,
             agent: params.agent_id,
-            runtime: params.runtime.unwrap_or(RuntimeKind::Isolated),
+            runtime,
+            missing,
             asked,
             model: params.model,
             cwd: directories.cwd,
@@ -94,7 +102,6 @@ impl Supervisor {
             route,
             label: params.label,
         };
-        let policy = self.settings.policy();
         let caller = request.caller.clone();
         let mut core = self.core();
         if let Some(error) = &core.journal_error {

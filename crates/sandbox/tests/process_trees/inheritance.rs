@@ -3,7 +3,7 @@
 use hatchery_sandbox::CommandSpec;
 use libtest_mimic::Trial;
 
-use crate::support::{run, sh, spec, words};
+use crate::support::{part, run, sh, spec, words};
 
 pub(crate) fn all() -> Vec<Trial> {
     crate::trials_either_way![
@@ -13,6 +13,7 @@ pub(crate) fn all() -> Vec<Trial> {
         inheritance::arguments_arrive_as_they_are,
         inheritance::no_descriptor_of_ours_is_inherited,
         inheritance::signals_are_as_if_just_logged_in,
+        inheritance::a_program_gives_way_and_one_below_it_no_further,
         inheritance::the_program_leads_a_group_away_from_our_terminal,
     ]
 }
@@ -66,6 +67,12 @@ pub(crate) async fn signals_are_as_if_just_logged_in() {
         u64::from_str_radix(line.trim(), 16).unwrap()
     };
     assert_eq!((bits("SigBlk:"), bits("SigIgn:") & NAMED), (0, 0));
+}
+
+pub(crate) async fn a_program_gives_way_and_one_below_it_no_further() {
+    assert_eq!(run(spec(words(&["nice"]))).await.1, "10\n");
+    let said = run(spec(part(&["agent", "nice"]))).await.1;
+    assert_eq!(said.lines().nth(1), Some("10"), "{said}");
 }
 
 pub(crate) async fn the_program_leads_a_group_away_from_our_terminal() {

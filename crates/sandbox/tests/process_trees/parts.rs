@@ -49,7 +49,7 @@ async fn gateway(words: Vec<OsString>) {
     let prepared = support::keeper().prepare(spec).await.unwrap();
     println!("{}", serde_json::to_string(prepared.identity()).unwrap());
     if hesitant {
-        input.read(&mut [0]).await.unwrap();
+        input.read_exact(&mut [0]).await.unwrap();
     }
     let mut tree = prepared.begin();
     let stopper = tree.stopper();

@@ -1,5 +1,7 @@
 //! Those who ask for something: the owner, devices, and runs themselves.
 
+use std::collections::BTreeSet;
+
 use hatchery_access::{Caller, DeviceCaller};
 use hatchery_protocol::{
     AgentId, Role, RunId, RuntimeKind, Scope, SessionId, SessionKey, SessionKind, Task,
@@ -60,6 +62,7 @@ impl World {
             task: Task::Text("x".repeat(self.random.below(20) as usize + 1)),
             agent,
             runtime,
+            missing: BTreeSet::new(),
             model: model.map(str::to_owned),
             cwd: None,
             caller_cwd: "/w".into(),

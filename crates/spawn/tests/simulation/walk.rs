@@ -274,6 +274,7 @@ impl Node {
             task: Task::Text("true".to_owned()),
             agent: Some(AgentId::main()),
             runtime: RuntimeKind::Local,
+            missing: BTreeSet::new(),
             model: Some(if who == 1 { SHELL } else { CHAT }.to_owned()),
             cwd: None,
             caller_cwd: "/w".into(),

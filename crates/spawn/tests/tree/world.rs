@@ -62,6 +62,7 @@ pub(crate) fn request(name: &str, caller: Caller) -> SpawnRequest {
         task: Task::Text("true".to_owned()),
         agent: None,
         runtime: RuntimeKind::Local,
+        missing: BTreeSet::new(),
         model: None,
         cwd: None,
         caller_cwd: "/w".into(),
