@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hatchery_agent::SHELL_MODEL;
 use hatchery_protocol::AgentId;
-use hatchery_spawn::{AgentPolicy, AllowAgents, Budget, Deadlines, Policy};
+use hatchery_spawn::{AgentPolicy, AllowAgents, Budget, Deadlines, Policy, QueueRoom};
 
 use crate::config::{AgentEntry, Allowed, Config, TreeBudget};
 use crate::models::providers;
@@ -42,6 +42,7 @@ pub(crate) fn policy(config: &Config) -> Policy {
         max_spawn_depth: subagents.max_spawn_depth,
         max_children_per_agent: subagents.max_children_per_agent,
         max_concurrent: subagents.max_concurrent,
+        queue_room: QueueRoom::default(),
         run_timeout_ms: limit(subagents.run_timeout_seconds),
         deadlines: Deadlines {
             queue_ms: limit(subagents.queue_timeout_seconds),

@@ -6,7 +6,7 @@ use hatchery_protocol::{AgentId, RuntimeKind, SessionId, SessionKey, SessionKind
 use crate::budget::BudgetPart;
 use crate::model_choice::{SHELL_MODEL, choose_model, usable};
 use crate::notice::MAX_OPEN_NOTICES;
-use crate::policy::{MAX_QUEUED_RUNS, MAX_QUEUED_TASK_BYTES, MAX_TURNS, MAX_WAITING_TURNS};
+use crate::policy::{MAX_TURNS, MAX_WAITING_TURNS};
 use crate::refusal::AllowList;
 use crate::{
     AgentPolicy, AllowAgents, Ancestor, Asked, Budget, Deadlines, Policy, Run, SpawnRefusal,
@@ -25,7 +25,7 @@ pub(crate) fn admit(
     check_depth_and_children(state, policy, &request.caller)?;
     check_isolation(state, request)?;
     check_sessions(state, policy, request.runtime)?;
-    check_queue(state, request)?;
+    check_queue(state, policy, request)?;
     check_route(state, request)?;
     let harness = match request.runtime {
         RuntimeKind::Acp => available(request, &agent, settings)?,
@@ -249,12 +249,16 @@ fn check_sessions(
     Ok(())
 }
 
-fn check_queue(state: &State, request: &SpawnRequest) -> Result<(), SpawnRefusal> {
-    if state.queue().len() >= MAX_QUEUED_RUNS {
-        return Err(SpawnRefusal::QueueFull);
+fn check_queue(state: &State, policy: &Policy, request: &SpawnRequest) -> Result<(), SpawnRefusal> {
+    let room = policy.queue_room;
+    if state.queue().len() >= room.runs {
+        return Err(SpawnRefusal::QueueFull { limit: room.runs });
     }
     let bytes = state.queue().task_bytes().saturating_add(request.task.bytes() as u64);
-    if bytes > MAX_QUEUED_TASK_BYTES { Err(SpawnRefusal::QueueTooLarge) } else { Ok(()) }
+    if bytes > room.task_bytes {
+        return Err(SpawnRefusal::QueueTooLarge { limit: room.task_bytes });
+    }
+    Ok(())
 }
 
 /// A run without a network must not reach one by having its result sent there.

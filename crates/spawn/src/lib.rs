@@ -37,7 +37,7 @@ pub use notice::{LONGEST_PAUSE_MS, MAX_OPEN_NOTICES, NOTICE_KEPT_MS, Notice, Rou
 pub use outcome::{Ending, MAX_FILES_TOUCHED, Outcome, StopReason, Usage};
 pub use policy::{
     AgentPolicy, AllowAgents, MAX_QUEUED_RUNS, MAX_QUEUED_TASK_BYTES, MAX_TURNS, MAX_WAITING_TURNS,
-    Policy, ProviderModels,
+    Policy, ProviderModels, QueueRoom,
 };
 pub use queue::FairQueue;
 pub use recovery::{MAX_QUEUED_AGE_MS, MAX_RESTARTS};

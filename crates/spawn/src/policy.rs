@@ -19,6 +19,21 @@ pub const MAX_WAITING_TURNS: usize = 20;
 /// How many conversations may have a turn at work.
 pub const MAX_TURNS: usize = 100;
 
+/// What may wait for a slot before more is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueRoom {
+    /// How many accepted runs.
+    pub runs: usize,
+    /// How many bytes of tasks.
+    pub task_bytes: u64,
+}
+
+impl Default for QueueRoom {
+    fn default() -> Self {
+        Self { runs: MAX_QUEUED_RUNS, task_bytes: MAX_QUEUED_TASK_BYTES }
+    }
+}
+
 /// The settings in force when a decision is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -38,6 +53,8 @@ pub struct Policy {
     pub max_children_per_agent: u32,
     /// `agents.defaults.subagents.maxConcurrent`: runs at work at a time; more wait.
     pub max_concurrent: u32,
+    /// How much may wait. No setting decides that.
+    pub queue_room: QueueRoom,
     /// `agents.defaults.subagents.runTimeoutSeconds`, in milliseconds; `None` is for ever.
     pub run_timeout_ms: Option<u64>,
     /// `agents.defaults.subagents.queueTimeoutSeconds`, `startTimeoutSeconds` and

@@ -5,7 +5,7 @@ use hatchery_protocol::{AgentId, ErrorCode, RunId, RuntimeKind, SessionId, Sessi
 
 use crate::budget::BudgetPart;
 use crate::notice::MAX_OPEN_NOTICES;
-use crate::policy::{MAX_QUEUED_RUNS, MAX_QUEUED_TASK_BYTES, MAX_TURNS, MAX_WAITING_TURNS};
+use crate::policy::{MAX_TURNS, MAX_WAITING_TURNS};
 
 /// Why a command was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,11 +63,17 @@ pub enum SpawnRefusal {
         limit: u32,
     },
     /// Too many accepted runs wait for a slot.
-    #[error("{MAX_QUEUED_RUNS} accepted runs are waiting already")]
-    QueueFull,
+    #[error("{limit} accepted runs are waiting already")]
+    QueueFull {
+        /// How many may wait.
+        limit: usize,
+    },
     /// The tasks of accepted runs that wait are as long as they may be together.
-    #[error("accepted runs with {} MiB of tasks are waiting already", MAX_QUEUED_TASK_BYTES >> 20)]
-    QueueTooLarge,
+    #[error("accepted runs with {} MiB of tasks are waiting already", limit >> 20)]
+    QueueTooLarge {
+        /// How many bytes of tasks may wait.
+        limit: u64,
+    },
     /// A budget the run counts against is used up.
     #[error("the budget '{}' of the run {of} is used up", part.name())]
     OverBudget {
@@ -190,7 +196,7 @@ impl SpawnRefusal {
             Self::SessionLimit { .. } => "SESSION_LIMIT",
             Self::DepthLimit { .. } => "DEPTH_LIMIT",
             Self::ChildLimit { .. } => "CHILD_LIMIT",
-            Self::QueueFull | Self::QueueTooLarge => "QUEUE_FULL",
+            Self::QueueFull { .. } | Self::QueueTooLarge { .. } => "QUEUE_FULL",
             Self::OverBudget { .. } => "OVER_BUDGET",
             Self::NeverBegins => "NEVER_BEGINS",
             Self::RouteOfTheOwner => "ROUTE_OF_THE_OWNER",
@@ -227,7 +233,7 @@ impl SpawnRefusal {
             Self::SessionLimit { .. } => "acp.maxConcurrentSessions",
             Self::DepthLimit { .. } => "agents.defaults.subagents.maxSpawnDepth",
             Self::ChildLimit { .. } => "agents.defaults.subagents.maxChildrenPerAgent",
-            Self::QueueFull | Self::QueueTooLarge => "queue length",
+            Self::QueueFull { .. } | Self::QueueTooLarge { .. } => "queue length",
             Self::OverBudget { .. } | Self::NeverBegins => "agents.defaults.subagents.budget",
             Self::RouteOfTheOwner | Self::TooManyNotices | Self::NoNotice(_) => "routes of results",
             Self::NothingToWaitFor | Self::WaitsAlready(_) => "waiting of the run",
@@ -267,7 +273,7 @@ impl SpawnRefusal {
             Self::ChildLimit { .. } => advice(
                 "wait for a sub-agent to end, or raise agents.defaults.subagents.maxChildrenPerAgent (20 at most)".to_owned(),
             ),
-            Self::QueueFull | Self::QueueTooLarge => {
+            Self::QueueFull { .. } | Self::QueueTooLarge { .. } => {
                 Remedy::Command("hatchery sessions list".to_owned())
             }
             Self::OverBudget { part, .. } => advice(format!(
@@ -335,8 +341,8 @@ impl From<SpawnRefusal> for Refusal {
             | SpawnRefusal::NotRunning(_) => ErrorCode::InvalidRequest,
             SpawnRefusal::SessionLimit { .. }
             | SpawnRefusal::HarnessMissing { .. }
-            | SpawnRefusal::QueueFull
-            | SpawnRefusal::QueueTooLarge
+            | SpawnRefusal::QueueFull { .. }
+            | SpawnRefusal::QueueTooLarge { .. }
             | SpawnRefusal::TooManyNotices
             | SpawnRefusal::TooManyMessages
             | SpawnRefusal::TooManyTurns

@@ -7,7 +7,8 @@ use hatchery_access::{Caller, DeviceCaller};
 use hatchery_protocol::{AgentId, Role, RunId, RunStatus, RuntimeKind, Scope, SessionId, Task};
 use hatchery_spawn::{
     AgentPolicy, AllowAgents, Budget, Clock, Command, Deadlines, Ending, Event, LastWords,
-    MAX_QUEUED_RUNS, Phase, Policy, ProviderModels, SpawnRefusal, SpawnRequest, State, step,
+    MAX_QUEUED_RUNS, Phase, Policy, ProviderModels, QueueRoom, SpawnRefusal, SpawnRequest, State,
+    step,
 };
 use proptest::prelude::*;
 
@@ -36,6 +37,7 @@ fn policy() -> Policy {
         max_spawn_depth: 2,
         max_children_per_agent: 2,
         max_concurrent: 3,
+        queue_room: QueueRoom::default(),
         run_timeout_ms: None,
         deadlines: Deadlines::default(),
         budget: Budget::default(),
@@ -199,7 +201,7 @@ fn the_queue_has_an_end() {
     for number in 0..=MAX_QUEUED_RUNS {
         world.spawn_named(&format!("r{number}")).unwrap();
     }
-    assert_eq!(world.spawn_named("late"), Err(SpawnRefusal::QueueFull));
+    assert_eq!(world.spawn_named("late"), Err(SpawnRefusal::QueueFull { limit: MAX_QUEUED_RUNS }));
 }
 
 #[test]

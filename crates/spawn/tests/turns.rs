@@ -9,8 +9,8 @@ use hatchery_protocol::{
 };
 use hatchery_spawn::{
     AgentPolicy, AllowAgents, Asked, Budget, Command, Deadlines, Ending, Event, LastWords,
-    MAX_TURNS, MAX_WAITING_TURNS, Policy, ProviderModels, Run, SpawnRefusal, SpawnRequest, State,
-    TurnRequest, step,
+    MAX_TURNS, MAX_WAITING_TURNS, Policy, ProviderModels, QueueRoom, Run, SpawnRefusal,
+    SpawnRequest, State, TurnRequest, step,
 };
 
 const SHELL: &str = "builtin/shell";
@@ -33,6 +33,7 @@ fn policy(model: &str) -> Policy {
         max_spawn_depth: 1,
         max_children_per_agent: 2,
         max_concurrent: 1,
+        queue_room: QueueRoom::default(),
         run_timeout_ms: None,
         deadlines: Deadlines::default(),
         budget: Budget::default(),

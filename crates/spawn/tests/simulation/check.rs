@@ -124,6 +124,15 @@ fn check_turns(state: &State, policy: &Policy) -> Held<()> {
     Ok(())
 }
 
+/// Checks that there was room for a run that was just taken on.
+pub(crate) fn check_room(state: &State, policy: &Policy, run: &Run) -> Held<()> {
+    let (queue, room) = (state.queue(), policy.queue_room);
+    let fits = queue.len() <= room.runs && queue.task_bytes() <= room.task_bytes;
+    hold(fits || run.is_turn(), Invariant::QueueRoom, &run.id, || {
+        format!("{} runs with {} bytes, and {room:?}", queue.len(), queue.task_bytes())
+    })
+}
+
 /// A child stands within what its parent may.
 pub(crate) fn check_child(state: &State, policy: &Policy, child: &Run) -> Held<()> {
     let Some(parent) = child.parent().and_then(|parent| state.get(parent)) else { return Ok(()) };

@@ -22,6 +22,8 @@ pub(crate) enum Invariant {
     Notice,
     /// Starts are given out up to the limit only, and counters are what the runs add up to.
     Slots,
+    /// Nothing is taken on that there is no room for in the queue.
+    QueueRoom,
     /// No slot is idle while somebody who may start waits.
     NoIdleSlot,
     /// A budget is overdrawn only by what calls under way took beyond what was set aside.

@@ -2,7 +2,7 @@
 
 use hatchery_access::Caller;
 use hatchery_protocol::RunId;
-use hatchery_spawn::{Clock, Command, LiveRun, Phase, Wait};
+use hatchery_spawn::{Clock, Command, Event, LiveRun, Phase, Wait};
 
 use crate::invariant::{Held, Invariant, hold};
 use crate::life::{Attempt, Reply};
@@ -29,6 +29,7 @@ pub(crate) enum Move {
     Hush,
     Approve,
     StopWaiting,
+    AbandonWait,
     Retry,
     Dismiss,
     Expire,
@@ -55,6 +56,7 @@ impl Move {
         (Self::Hush, 1, false),
         (Self::Approve, 6, false),
         (Self::StopWaiting, 2, false),
+        (Self::AbandonWait, 2, false),
         (Self::Retry, 2, false),
         (Self::Dismiss, 1, false),
         (Self::Expire, 1, false),
@@ -119,6 +121,7 @@ impl World {
             Move::Hush => self.hush(),
             Move::Approve => self.approve(),
             Move::StopWaiting => self.stop_waiting(),
+            Move::AbandonWait => self.abandon_wait(),
             Move::Retry | Move::Dismiss => self.decide_about_a_notice(kind),
             Move::Expire => self.play_for_all(&Command::ExpireNotices),
         }
@@ -264,6 +267,20 @@ impl World {
             Some(run) => self.play_for_all(&Command::StopWaiting { run }),
             None => Ok(()),
         }
+    }
+
+    /// Whoever waited in a run's name is gone, and takes nothing.
+    fn abandon_wait(&mut self) -> Held<()> {
+        let Some(life) = &self.life else { return Ok(()) };
+        let Some(run) = self.random.any(life.agents.keys()).cloned() else { return Ok(()) };
+        let command = Command::AbandonWait { run: run.clone() };
+        let events = self.play(&command, Reply::Nobody)?.unwrap();
+        let takes = |event: &Event| matches!(event, Event::RunResumed { results, .. } if !results.is_empty());
+        hold(!events.iter().any(takes), Invariant::OneInbox, &run, || format!("{events:?}"))?;
+        if !events.is_empty() {
+            self.happened.note("a wait was abandoned");
+        }
+        Ok(())
     }
 
     fn decide_about_a_notice(&mut self, kind: Move) -> Held<()> {

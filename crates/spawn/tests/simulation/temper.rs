@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hatchery_protocol::AgentId;
-use hatchery_spawn::{AgentPolicy, AllowAgents, Budget, Deadlines, Policy, ProviderModels};
+use hatchery_spawn::{
+    AgentPolicy, AllowAgents, Budget, Deadlines, Policy, ProviderModels, QueueRoom,
+};
 
 use crate::moves::Move;
 use crate::random::Random;
@@ -30,6 +32,8 @@ pub(crate) struct Temper {
     pub(crate) sick: u64,
     /// How many of a hundred agents go on with a session of their own.
     pub(crate) resumable: u64,
+    /// How many of a hundred recoveries find that devices are not approved any more.
+    pub(crate) revoked: u64,
     /// How many of a hundred runs have a route.
     pub(crate) routed: u64,
     /// Every how many jobs a snapshot is taken.
@@ -83,6 +87,7 @@ impl Temper {
             limited: random.pick(&[0, 10, 40, 80]),
             sick: random.pick(&[0, 5, 30]),
             resumable: random.pick(&[0, 50, 100]),
+            revoked: random.pick(&[0, 30, 80]),
             routed: random.pick(&[0, 20, 80]),
             snapshot_every: random.pick(&[3, 10, 30, 1_000]),
         }
@@ -122,6 +127,10 @@ pub(crate) fn policy(random: &mut Random, limited: u64) -> Policy {
         max_spawn_depth: random.below(4) as u32 + 1,
         max_children_per_agent: random.below(4) as u32 + 1,
         max_concurrent: random.below(4) as u32 + 1,
+        queue_room: QueueRoom {
+            runs: random.pick(&[1, 3, 1_000, 1_000]),
+            task_bytes: random.pick(&[30, 100, 1_000_000, 1_000_000]),
+        },
         run_timeout_ms: random.maybe(limited / 2, 100_000),
         deadlines: deadlines(random, limited / 2),
         budget: budget(random, limited / 2),

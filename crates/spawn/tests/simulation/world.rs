@@ -3,14 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hatchery_access::CallerRecord;
 use hatchery_protocol::RunId;
 use hatchery_spawn::{
-    Command, Effect, Event, LastWords, Phase, Policy, SpawnRefusal, effects, step,
+    Command, Effect, Event, LastWords, LiveRun, Phase, Policy, SpawnRefusal, State, effects, step,
 };
 
 use crate::agent::Agent;
 use crate::bug::{Bug, gives_a_slot_back, leak};
-use crate::check::{check, check_child};
+use crate::check::{check, check_child, check_room};
 use crate::coverage::Happened;
 use crate::disk::Disk;
 use crate::invariant::{Held, Invariant, hold, hold_all};
@@ -104,6 +105,7 @@ impl World {
         })?;
         if let Some(Event::RunAccepted { run }) = events.first() {
             check_child(&life.state, policy, run)?;
+            check_room(&life.state, policy, run)?;
         }
         check(&life.state, policy)?;
         let job = Job { events: events.clone(), at_ms: self.now, reply };
@@ -240,10 +242,34 @@ impl World {
         let words = || LastWords { tail: "so far".to_owned(), output_bytes: 6 };
         let said: BTreeMap<RunId, LastWords> =
             begun.map(|live| (live.run.id.clone(), words())).collect();
+        let disowned = self.no_longer_approved(&state);
         self.life = Some(Life::new(state));
-        let decided =
-            self.play(&Command::Recover { said, resume, disowned: BTreeSet::new() }, Reply::Open)?;
-        hold_all(decided.is_ok(), Invariant::Rest, || format!("{decided:?}"))
+        let disowns = disowned.clone();
+        let decided = self.play(&Command::Recover { said, resume, disowned }, Reply::Open)?;
+        hold_all(decided.is_ok(), Invariant::Rest, || format!("{decided:?}"))?;
+        let Some(life) = &self.life else { return Ok(()) };
+        for live in life.state.runs() {
+            let of = disowns.iter().find(|above| live.run.is_in_tree_of(above));
+            hold(of.is_none(), Invariant::Authority, &live.run.id, || {
+                format!("it lives on, and whoever started {of:?} is not approved any more")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Runs of devices that lost their approval while the gateway was down.
+    fn no_longer_approved(&mut self, state: &State) -> BTreeSet<RunId> {
+        let of_device =
+            |live: &&LiveRun| matches!(live.run.starter, Some(CallerRecord::Device { .. }));
+        let runs: Vec<RunId> =
+            state.runs().filter(of_device).map(|live| live.run.id.clone()).collect();
+        let revoked = self.temper.revoked;
+        let disowned: BTreeSet<RunId> =
+            runs.into_iter().filter(|_| self.random.chance(revoked)).collect();
+        if !disowned.is_empty() {
+            self.happened.note("a device was revoked");
+        }
+        disowned
     }
 }
 

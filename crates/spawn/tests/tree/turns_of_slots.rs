@@ -104,7 +104,7 @@ fn the_queue_takes_so_many_runs_and_not_one_more() {
     }
     assert_eq!(world.state.queue().len(), MAX_QUEUED_RUNS);
     let late = world.ask(request("late", Caller::Owner));
-    assert_eq!(late.unwrap_err(), SpawnRefusal::QueueFull);
+    assert_eq!(late.unwrap_err(), SpawnRefusal::QueueFull { limit: MAX_QUEUED_RUNS });
     world.end("r0");
     world.spawn("late");
 }
@@ -120,7 +120,10 @@ fn the_queue_takes_tasks_of_so_many_bytes_and_not_one_more() {
     world.ask(of("large", MAX_QUEUED_TASK_BYTES - 10)).unwrap();
     world.ask(of("small", 10)).unwrap();
     assert_eq!(world.state.queue().task_bytes(), MAX_QUEUED_TASK_BYTES);
-    assert_eq!(world.ask(of("late", 1)).unwrap_err(), SpawnRefusal::QueueTooLarge);
+    assert_eq!(
+        world.ask(of("late", 1)).unwrap_err(),
+        SpawnRefusal::QueueTooLarge { limit: MAX_QUEUED_TASK_BYTES }
+    );
     // Whoever leaves makes room again, whether by a slot or by a kill.
     world.kill("small");
     world.ask(of("late", 10)).unwrap();

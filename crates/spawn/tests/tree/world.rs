@@ -6,7 +6,7 @@ use hatchery_access::Caller;
 use hatchery_protocol::{AgentId, RunId, RuntimeKind, SessionId, SessionKey, SessionKind, Task};
 use hatchery_spawn::{
     AgentPolicy, AllowAgents, Budget, Command, Deadlines, Ending, Event, LiveRun, Phase, Policy,
-    ProviderModels, SpawnRefusal, SpawnRequest, State, TurnRequest, step,
+    ProviderModels, QueueRoom, SpawnRefusal, SpawnRequest, State, TurnRequest, step,
 };
 
 /// A model that runs commands.
@@ -41,6 +41,7 @@ pub(crate) fn policy() -> Policy {
         max_spawn_depth: 9,
         max_children_per_agent: 99,
         max_concurrent: 99,
+        queue_room: QueueRoom::default(),
         run_timeout_ms: None,
         deadlines: Deadlines::default(),
         budget: Budget::default(),
