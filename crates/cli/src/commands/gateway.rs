@@ -50,7 +50,9 @@ pub(crate) fn run_in_front(
 }
 
 /// Starts the gateway. A lock without an open door belongs to a command that only looks, or to a
-/// gateway that is ending, and is waited for; a gateway that serves is not.
+/// gateway that is ending, and is waited for; a gateway that serves is not. One that was killed in
+/// the moment in which it started a process can leave lock and door to that one, for as long as it
+/// takes to become another program.
 async fn start(
     state: &StateDirectory,
     sources: &Sources<'static>,
@@ -66,10 +68,11 @@ async fn start(
             pulse: pulse.unwrap_or(PULSE_INTERVAL),
         });
         match started.await {
-            Err(StartError::AlreadyRunning(_))
-                if Instant::now() < deadline
-                    && hatchery_gateway::connect(&state.socket()).is_err() =>
-            {
+            Err(StartError::AlreadyRunning(holder)) if Instant::now() < deadline => {
+                let serves = hatchery_gateway::connect(&state.socket()).is_ok();
+                if serves && holder.is_some() {
+                    return Err(StartError::AlreadyRunning(holder));
+                }
                 tokio::time::sleep(LOOK_EVERY).await;
             }
             outcome => return outcome,

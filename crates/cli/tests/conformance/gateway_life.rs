@@ -1,8 +1,10 @@
 //! A gateway's life: one at a time, a clear word when it cannot be, and a clean end.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
@@ -117,6 +119,31 @@ fn a_second_gateway_does_not_start_and_names_the_first() {
         }
     }
     assert_eq!(home.ask(&["gateway", "status"])["pid"], pid);
+}
+
+#[test]
+fn what_a_killed_gateway_leaves_in_the_hands_of_another_program_is_waited_for() {
+    let home = Home::new();
+    let pid = home.start_gateway();
+    let held = std::fs::read(home.state_directory().join("gateway.lock")).unwrap();
+    signal(pid, Signal::SIGKILL);
+    wait_until("the gateway is dead", || !is_alive(pid));
+    // Lock and door, as a process has them that the gateway was starting when it was killed.
+    let lock = File::options().write(true).open(home.state_directory().join("gateway.lock"));
+    let lock = lock.unwrap();
+    lock.lock().unwrap();
+    assert_eq!(std::fs::read(home.state_directory().join("gateway.lock")).unwrap(), held);
+    let socket = home.state_directory().join("gateway.sock");
+    std::fs::remove_file(&socket).ok();
+    let door = UnixListener::bind(&socket).unwrap();
+    let starting = home.begin(&["gateway", "start", "--port", "0"]);
+    // It finds both and goes on waiting: it looks a second time.
+    door.accept().unwrap();
+    door.accept().unwrap();
+    drop((door, lock));
+    let said = Said::from(starting.wait_with_output().unwrap());
+    assert_eq!(said.status, 0, "{said:?}");
+    assert!(is_running(&home));
 }
 
 #[test]

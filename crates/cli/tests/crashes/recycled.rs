@@ -11,6 +11,7 @@ use crate::apart::{is_apart, ran_apart};
 use crate::client::Client;
 use crate::gateway::Gateway;
 use crate::home::{Home, wait_until};
+use crate::processes::{Process, start_time};
 use serde_json::{Value, json};
 
 /// How many numbers may be missed before it is given up: others start processes too.
@@ -30,7 +31,7 @@ pub(crate) fn innocent_for(home: &Home) -> Option<Child> {
     if !is_apart() {
         return None;
     }
-    process_with_number(*recorded_keepers(home).last()?, A_FEW)
+    process_in_place_of(*recorded_keepers(home).last()?, A_FEW)
 }
 
 #[test]
@@ -55,20 +56,21 @@ fn a_process_that_has_got_the_number_of_a_dead_keeper_lives() {
     });
     let [keeper] = recorded_keepers(&home)[..] else { panic!("one run has one keeper") };
     gateway.kill();
-    wait_until("the keeper is gone", || kill(Pid::from_raw(keeper), None).is_err());
-    let mut innocent = process_with_number(keeper, ATTEMPTS).unwrap();
+    let number = Pid::from_raw(keeper.0);
+    wait_until("the keeper is gone", || kill(number, None).is_err());
+    let mut innocent = process_in_place_of(keeper, ATTEMPTS).unwrap();
     let mut gateway = Gateway::start(&home, None).unwrap();
     let mut client = Client::connect(&home).unwrap();
     let session = client.ok("sessions.show", &json!({"session": receipt["sessionId"]}));
     assert_eq!(session["run"]["status"], "interrupted");
     assert!(innocent.try_wait().unwrap().is_none(), "an innocent process was ended");
-    kill(Pid::from_raw(keeper), Signal::SIGKILL).unwrap();
+    kill(number, Signal::SIGKILL).unwrap();
     innocent.wait().unwrap();
     gateway.kill();
 }
 
-/// The numbers of the keepers in the journal, the last one last.
-fn recorded_keepers(home: &Home) -> Vec<i32> {
+/// The keepers in the journal, the last one last.
+fn recorded_keepers(home: &Home) -> Vec<Process> {
     let sql = "SELECT body FROM journal WHERE kind = 'run_running' ORDER BY seq";
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let journal = Connection::open_with_flags(home.state_directory().join("hatchery.db"), flags);
@@ -76,22 +78,26 @@ fn recorded_keepers(home: &Home) -> Vec<i32> {
     let Ok(journal) = journal else { return Vec::new() };
     let Ok(mut entries) = journal.prepare(sql) else { return Vec::new() };
     let entries = entries.query_map([], |row| row.get::<_, String>(0)).unwrap();
-    let pid = |entry: rusqlite::Result<String>| {
+    let process = |entry: rusqlite::Result<String>| {
         let entry: Value = serde_json::from_str(&entry.unwrap()).unwrap();
-        i32::try_from(entry["process"]["pid"].as_i64()?).ok()
+        let process = &entry["process"];
+        let pid = i32::try_from(process["pid"].as_i64()?).ok()?;
+        Some((pid, process["startTime"].as_u64().unwrap()))
     };
-    entries.filter_map(pid).collect()
+    entries.filter_map(process).collect()
 }
 
-/// A process with this number, where the system lets us choose and nobody is faster.
-fn process_with_number(wanted: i32, attempts: u32) -> Option<Child> {
+/// A process with the number of one that has ended, where the system lets us choose and nobody is
+/// faster. It starts in another tick of the clock, as it would without us: no system gives as many
+/// numbers out in one as there are.
+fn process_in_place_of((wanted, started): Process, attempts: u32) -> Option<Child> {
     let path = "/proc/sys/kernel/ns_last_pid";
     let mut last = std::fs::File::options().write(true).open(path).ok()?;
     for _ in 0..attempts {
         last.rewind().ok()?;
         last.write_all((wanted - 1).to_string().as_bytes()).ok()?;
         let mut child = innocent();
-        if i32::try_from(child.id()).unwrap() == wanted {
+        if i32::try_from(child.id()).unwrap() == wanted && start_time(wanted) != Some(started) {
             return Some(child);
         }
         child.kill().unwrap();
