@@ -106,6 +106,8 @@ pub(crate) enum Audience<'a> {
     SessionChanges,
     /// Of those who may read, whoever asked for this session's messages.
     MessagesOf(&'a SessionKey),
+    /// The same for any session.
+    Messages,
     /// One connection.
     Only(ConnectionId),
 }
@@ -373,7 +375,9 @@ impl Audience<'_> {
     fn reach(&self) -> Reach {
         match self {
             Self::Everyone | Self::Holding(_) | Self::Readers => Reach::All,
-            Self::SessionChanges | Self::MessagesOf(_) | Self::Only(_) => Reach::Some,
+            Self::SessionChanges | Self::MessagesOf(_) | Self::Messages | Self::Only(_) => {
+                Reach::Some
+            }
         }
     }
 }
@@ -389,6 +393,7 @@ impl Member {
             Audience::Readers => self.caller.grant().is_none() && holds(Scope::Read),
             Audience::SessionChanges => self.all_sessions && holds(Scope::Read),
             Audience::MessagesOf(session) => self.sessions.contains(session) && holds(Scope::Read),
+            Audience::Messages => !self.sessions.is_empty() && holds(Scope::Read),
             Audience::Only(number) => connection == *number,
         }
     }

@@ -65,7 +65,8 @@ pub(crate) async fn herald(
 
 fn is_wanted(hub: &Hub, news: &News) -> bool {
     match news {
-        News::Message { .. } => hub.has(&Audience::Readers),
+        News::Message { with_final: true, .. } => hub.has(&Audience::Readers),
+        News::Message { with_final: false, .. } => hub.has(&Audience::Messages),
         News::Changed { .. } | News::Gone { .. } => hub.has(&Audience::SessionChanges),
     }
 }
