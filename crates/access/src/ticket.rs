@@ -213,7 +213,8 @@ impl TicketDraft {
 
 impl ReadTicket {
     /// Reads a ticket that somebody shows at `now_ms` since 1970 and checks that it was signed with
-    /// `key`. What a holder has added to it is asked here, which can take a second. Whether it is worth anything is for the [office](TicketOffice::redeem) to say.
+    /// `key`. What a holder has added to it is asked here, which can take a second. Whether it is
+    /// worth anything is for the [office](TicketOffice::redeem) to say.
     ///
     /// # Errors
     /// [`TicketRefusal::NotOurs`].

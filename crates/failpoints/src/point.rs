@@ -51,6 +51,7 @@ points! {
     AfterOutput "output.after" "What a run said is durable; nobody has heard.";
     Returned "run.returned" "A run's processes are gone; its end is not decided.";
     EndUntold "run.end-untold" "A run's end is durable; nobody has heard.";
+    Told "route.told" "A result was told on its route, or refused there; the journal has not got it.";
     Stopping "stop.untold" "It is durable that a run is being stopped; it has not been told.";
     ShutdownBegun "shutdown.begun" "Nothing new is taken on; no run is stopped yet.";
     ShutdownTold "shutdown.told" "Every run is being stopped in a shutdown.";

@@ -32,8 +32,8 @@ pub fn adopt_orphans() -> io::Result<()> {
     Ok(())
 }
 
-/// The list of our keepers. A new one is on it before it is told to begin, and until then shares our
-/// session, so no keeper is ever taken for an orphan.
+/// The list of our keepers. A new one is on it before it is told to begin, and until then shares
+/// our session, so no keeper is ever taken for an orphan.
 pub(crate) struct Keepers(MutexGuard<'static, Option<HashSet<i32>>>);
 
 impl Keepers {

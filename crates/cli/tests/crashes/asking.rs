@@ -17,6 +17,8 @@ use crate::work::{How, Job};
 pub(crate) struct Asking<'a> {
     pub(crate) home: &'a Home,
     pub(crate) record: &'a Record,
+    /// Where results are told that have a route.
+    pub(crate) receiver: &'a str,
     /// Whether the first run that is accepted is stopped again.
     pub(crate) kills: bool,
     /// How long answers are waited for, and the gateway's death after them.
@@ -33,8 +35,8 @@ pub(crate) fn ask_for(
     let deadline = Instant::now() + asking.limit;
     let (by_command, by_frame): (Vec<Job>, Vec<Job>) =
         jobs.into_iter().partition(|job| matches!(job.how, How::Command { .. }));
-    let commands =
-        by_command.iter().map(|job| (job.label.clone(), begin(asking.home, job, None))).collect();
+    let started = |job: &Job| begin(asking.home, job, asking.receiver, None);
+    let commands = by_command.iter().map(|job| (job.label.clone(), started(job))).collect();
     let (one, other) = by_frame.split_at(by_frame.len() / 2);
     std::thread::scope(|scope| {
         scope.spawn(|| ask_on_one_connection(asking, one, false, deadline));
@@ -50,10 +52,13 @@ fn work(home: &Home) -> PathBuf {
 }
 
 /// Starts the command that asks for a job. Where there is no gateway it becomes one.
-pub(crate) fn begin(home: &Home, job: &Job, armed: Option<Armed>) -> Child {
+pub(crate) fn begin(home: &Home, job: &Job, receiver: &str, armed: Option<Armed>) -> Child {
     let mut words = vec!["spawn", "--json", "--runtime", job.runtime, "--label", &job.label];
     if !job.is_attached() {
         words.push("--detach");
+    }
+    if job.routed {
+        words.extend(["--announce-to", receiver]);
     }
     words.extend(["--", &job.line]);
     let mut command = home.command(&words);
@@ -66,7 +71,7 @@ pub(crate) fn begin(home: &Home, job: &Job, armed: Option<Armed>) -> Child {
 fn ask_on_one_connection(asking: &Asking<'_>, jobs: &[Job], mut kills: bool, deadline: Instant) {
     let Some(mut client) = Client::connect(asking.home) else { return };
     for job in jobs {
-        if let Some((method, params)) = job.request(&work(asking.home)) {
+        if let Some((method, params)) = job.request(&work(asking.home), asking.receiver) {
             client.send(&job.label, method, &params);
         }
     }

@@ -59,14 +59,20 @@ impl Round<'_> {
 
     /// Asks things of a gateway until it dies; true if it did so by itself.
     fn busy_life(&mut self, gateway: &mut Gateway, life: &Life) -> bool {
-        let jobs: Vec<Job> = (1..=life.jobs)
+        let mut jobs: Vec<Job> = (1..=life.jobs)
             .map(|number| Job::draw(&mut self.random, format!("r{}.{number}", self.lives)))
             .collect();
+        if life.armed.is_some_and(|armed| armed.point == Point::Told) {
+            // Nobody else comes there.
+            jobs.iter_mut().filter(|job| job.may_be_routed()).for_each(|job| job.routed = true);
+        }
         self.record.known().jobs.extend(jobs.iter().cloned());
         let is_stop = life.armed.is_some_and(|armed| armed.point == Point::Stopping);
         let kills = is_stop || self.random.percent(30);
         let limit = self.limit(life);
-        let asking = Asking { home: &self.home, record: &self.record, kills, limit };
+        let receiver = self.receiver.url("/");
+        let asking =
+            Asking { home: &self.home, record: &self.record, receiver: &receiver, kills, limit };
         let commands = ask_for(&asking, jobs, gateway);
         let mut died = gateway.is_dead();
         if !died && life.told_to_end {
@@ -96,8 +102,9 @@ impl Round<'_> {
     fn hosted_life(&mut self, life: &Life) -> bool {
         let job = Job::for_a_host(&mut self.random, format!("r{}.1", self.lives));
         self.record.known().jobs.push(job.clone());
+        let receiver = self.receiver.url("/");
         let deadline = Instant::now() + self.limit(life);
-        let mut host = Gateway::hosted(begin(&self.home, &job, life.armed), life.armed);
+        let mut host = Gateway::hosted(begin(&self.home, &job, &receiver, life.armed), life.armed);
         let ended = host.is_over_by(deadline);
         let died = ended.is_some_and(|well| !well);
         if ended.is_none() {

@@ -19,6 +19,9 @@ mod life;
 mod plan;
 mod processes;
 mod random;
+#[path = "../conformance/receiver.rs"]
+#[allow(dead_code)]
+mod receiver;
 mod record;
 mod recycled;
 mod round;

@@ -14,6 +14,7 @@ use crate::gateway::Gateway;
 use crate::home::{Home, wait_until};
 use crate::processes::{self, Process};
 use crate::random::Random;
+use crate::receiver::{Answer, Receiver, TAKEN};
 use crate::record::Record;
 use crate::story::{Story, Sum};
 use crate::verdict::Verdict;
@@ -23,6 +24,10 @@ use crate::{journal, plan, recycled};
 const CONFIG: &str =
     "{ agents: { defaults: { subagents: { maxSpawnDepth: 2, maxConcurrent: 3 } } } }";
 
+/// A receiver that does not want a result, and one that wants it later.
+const REFUSED: Answer = (400, "x: y", "");
+const BUSY: Answer = (503, "x: y", "");
+
 /// In how many rounds of a hundred root is without its privileges.
 const WITHOUT_PRIVILEGES: u64 = 35;
 
@@ -31,6 +36,7 @@ pub(crate) struct Round<'a> {
     pub(crate) home: Home,
     pub(crate) random: Random,
     pub(crate) record: Record,
+    pub(crate) receiver: Receiver,
     pub(crate) lives: u64,
     /// What dead gateways left, where nobody waited for it to be gone.
     pub(crate) left: Vec<BTreeSet<Process>>,
@@ -50,8 +56,13 @@ impl<'a> Round<'a> {
         }
         std::fs::create_dir(home.path().join("work")).unwrap();
         let innocents = vec![recycled::innocent()];
+        let receiver = Receiver::start(match random.below(5) {
+            0 => vec![REFUSED, TAKEN],
+            1 => vec![BUSY, TAKEN],
+            _ => vec![TAKEN],
+        });
         let (record, left) = (Record::default(), Vec::new());
-        Self { home, random, record, lives: 0, left, innocents, story, sum }
+        Self { home, random, record, receiver, lives: 0, left, innocents, story, sum }
     }
 
     /// Plays the round in which a gateway is to die at `point`, or at any moment.
@@ -88,7 +99,8 @@ impl<'a> Round<'a> {
         }
         self.come_to_rest(&mut client);
         let effects = self.directories().map(|directory| directory.join("count"));
-        let verdict = Verdict::hear(&mut client, &known, &effects);
+        let letters = self.receiver.letters();
+        let verdict = Verdict::hear(&mut client, &known, &effects, &letters);
         verdict.check();
         verdict.count(&mut self.sum.lock().unwrap());
         client.tell("gateway.stop", &json!({}));
@@ -102,13 +114,15 @@ impl<'a> Round<'a> {
         [self.home.path().join("work"), self.home.state_directory().join("workspace")]
     }
 
-    /// Lets everything that waits go on, and waits until nothing goes on.
+    /// Lets everything that waits go on, and waits until nothing goes on and no result is on its way.
     fn come_to_rest(&self, client: &mut Client) {
         wait_until("no run is live", || {
             for directory in self.directories().iter().filter(|directory| directory.exists()) {
                 std::fs::write(directory.join(GO), "").unwrap();
             }
-            client.ok("gateway.status", &json!({}))["runs"]["live"] == 0
+            let status = client.ok("gateway.status", &json!({}));
+            let on_their_way = status["notices"]["open"] != status["notices"]["blocked"];
+            status["runs"]["live"] == 0 && !on_their_way
         });
         // The journal is a moment behind, and keeps its order: once this is in it, all is.
         client.ok("chat.inject", &json!({"sessionKey": "main", "message": "at rest"}));

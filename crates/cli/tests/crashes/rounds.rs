@@ -110,12 +110,13 @@ fn said(sum: &Sum) -> String {
     let died: Vec<String> =
         sum.died_at.iter().map(|(point, times)| format!("{} {times}", point.name())).collect();
     format!(
-        "{} runs, {} of them well, {} messages, {} side effects; {} numbers of keepers given out \
+        "{} runs, {} of them well, {} messages, {} side effects, {} results at the end of a route; {} numbers of keepers given out \
          again; {deaths} deaths at a point, {} at others\n{}",
         sum.runs,
         sum.ok,
         sum.messages,
         sum.effects,
+        sum.told,
         sum.recycled,
         sum.killed,
         died.join(", ")

@@ -34,6 +34,8 @@ pub(crate) struct Sum {
     pub(crate) messages: usize,
     /// How many side effects there were.
     pub(crate) effects: usize,
+    /// How many results were told where their routes lead, or refused there.
+    pub(crate) told: usize,
     /// How many innocent processes got the number of a dead keeper.
     pub(crate) recycled: usize,
 }

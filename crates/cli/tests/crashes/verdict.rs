@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::client::Client;
+use crate::receiver::Letter;
 use crate::record::Known;
 use crate::story::Sum;
 use crate::work::CONVERSATIONS;
@@ -26,6 +27,9 @@ pub(crate) struct Verdict<'a> {
     transcripts: BTreeMap<&'static str, Vec<Value>>,
     /// How often each label stands in the files of side effects.
     effects: BTreeMap<String, u32>,
+    /// What became of each result on its route, by label, and how often it came to its end.
+    deliveries: BTreeMap<String, String>,
+    letters: BTreeMap<String, u32>,
 }
 
 fn text(value: &Value) -> String {
@@ -38,7 +42,12 @@ fn list(value: &mut Value) -> Vec<Value> {
 
 impl<'a> Verdict<'a> {
     /// Asks for everything.
-    pub(crate) fn hear(client: &mut Client, known: &'a Known, effects: &[PathBuf]) -> Self {
+    pub(crate) fn hear(
+        client: &mut Client,
+        known: &'a Known,
+        effects: &[PathBuf],
+        letters: &[Letter],
+    ) -> Self {
         let mut listed = client.ok("sessions.list", &json!({"limit": 1000}));
         let sessions = list(&mut listed["sessions"]);
         let mut histories = BTreeMap::new();
@@ -63,7 +72,17 @@ impl<'a> Verdict<'a> {
         let is_of_run = |row: &Value| row["type"] == "subagent" || row["type"] == "acp";
         let rows = sessions.into_iter().filter(is_of_run).collect();
         let transcripts = BTreeMap::from(transcripts);
-        Self { known, rows, parents, histories, transcripts, effects: counted }
+        let mut listed = client.ok("tasks.list", &json!({"limit": 200}));
+        let deliveries = list(&mut listed["tasks"])
+            .iter()
+            .map(|task| (text(&task["title"]), text(&task["deliveryStatus"])))
+            .collect();
+        let mut came = BTreeMap::new();
+        for letter in letters {
+            *came.entry(text(&letter.body["label"])).or_default() += 1;
+        }
+        let effects = counted;
+        Self { known, rows, parents, histories, transcripts, effects, deliveries, letters: came }
     }
 
     pub(crate) fn check(&self) {
@@ -71,6 +90,7 @@ impl<'a> Verdict<'a> {
         for row in &self.rows {
             self.every_run_is_over_and_as_it_was_told(row);
             self.every_result_stands_in_one_inbox(row);
+            self.every_result_with_a_route_has_come_to_its_end(row);
         }
         for job in &self.known.jobs {
             if let (true, Some(conversation)) = (job.is_turn(), job.conversation()) {
@@ -86,6 +106,7 @@ impl<'a> Verdict<'a> {
         sum.ok += self.rows.iter().filter(|row| row["run"]["status"] == "ok").count();
         sum.messages += self.known.taken.len();
         sum.effects += self.effects.len();
+        sum.told += self.letters.len();
     }
 
     /// The row of the run with this label.
@@ -135,6 +156,17 @@ impl<'a> Verdict<'a> {
             let times = said.lines().filter(|line| *line == format!("said {label}")).count();
             assert_eq!(times, 1, "{label} is kept with another answer: {history:?}");
         }
+    }
+
+    /// There at least once, and said to be taken or refused, as it was.
+    fn every_result_with_a_route_has_come_to_its_end(&self, row: &Value) {
+        let label = text(&row["label"]);
+        let routed = self.known.jobs.iter().any(|job| job.label == label && job.routed);
+        let times = self.letters.get(&label).copied().unwrap_or_default();
+        let state = self.deliveries.get(&label).map_or("nothing", String::as_str);
+        let settled = matches!(state, "delivered" | "blocked");
+        assert!(settled || !routed, "{label} is {state} on its route");
+        assert_eq!(times > 0, routed, "{label} came {times} times, and is {state}");
     }
 
     fn every_result_stands_in_one_inbox(&self, row: &Value) {

@@ -44,6 +44,8 @@ pub(crate) struct Job {
     pub(crate) runtime: &'static str,
     /// The command line.
     pub(crate) line: String,
+    /// Whether its result is also told to a receiver of webhooks.
+    pub(crate) routed: bool,
 }
 
 impl Job {
@@ -66,24 +68,37 @@ impl Job {
             How::SpawnInChat { .. } => format!("echo {label} >> {COUNTER}; echo said {label}"),
             _ => line(random, &label, runtime, 1),
         };
-        Self { label, how, runtime, line }
+        let mut job = Self { label, how, runtime, line, routed: false };
+        job.routed = job.may_be_routed() && random.percent(35);
+        job
+    }
+
+    /// Whether its result can be told elsewhere too: messages have no place for that.
+    pub(crate) fn may_be_routed(&self) -> bool {
+        matches!(self.how, How::Spawn { .. } | How::Command { .. })
     }
 
     /// What a command asks that hosts its gateway.
     pub(crate) fn for_a_host(random: &mut Random, label: String) -> Self {
         let runtime = *random.pick(&RUNTIMES);
         let line = line(random, &label, runtime, 1);
-        Self { label, how: How::Command { attached: true }, runtime, line }
+        // One with a route starts a gateway that stays, and hosts none.
+        Self { label, how: How::Command { attached: true }, runtime, line, routed: false }
     }
 
     /// The request that asks for it; none where a command does.
-    pub(crate) fn request(&self, directory: &Path) -> Option<(&'static str, Value)> {
+    pub(crate) fn request(
+        &self,
+        directory: &Path,
+        receiver: &str,
+    ) -> Option<(&'static str, Value)> {
         match self.how {
             How::Command { .. } => None,
             How::Spawn { attached } => Some((
                 "sessions.spawn",
                 json!({"task": self.line, "runtime": self.runtime, "label": self.label,
-                    "stream": attached, "callerCwd": directory}),
+                    "stream": attached, "callerCwd": directory,
+                    "announceTo": self.routed.then_some(receiver)}),
             )),
             How::Turn { attached: true, .. } => Some(("agent", self.message()?)),
             How::Turn { .. } | How::SpawnInChat { .. } => Some(("chat.send", self.message()?)),
@@ -156,6 +171,9 @@ fn line(random: &mut Random, label: &str, runtime: &str, depth: u64) -> String {
         } else {
             format!("{spawn} -- '{task}'")
         });
+    }
+    if children > 0 && random.percent(30) {
+        steps.push("hatchery sessions yield --timeout 1s > /dev/null".to_owned());
     }
     match random.below(10) {
         0..=3 => {}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hatchery_access::{Permit, Refusal, Write};
+use hatchery_failpoints::{Point, reach};
 use hatchery_protocol::RunId;
 use hatchery_spawn::{Command, LONGEST_PAUSE_MS, Notice};
 use tokio::time::sleep;
@@ -42,7 +43,9 @@ impl Supervisor {
         if self.core().state.notices().get(&run) != Some(&notice) {
             return;
         }
-        match self.tell(&run, &notice).await {
+        let told = self.tell(&run, &notice).await;
+        reach(Point::Told);
+        match told {
             Ok(()) => {
                 tracing::info!(%run, "the result was told on its route");
                 self.note(&Command::Delivered { run });
