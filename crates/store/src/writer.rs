@@ -22,6 +22,10 @@ const MAX_JOBS_PER_COMMIT: usize = 256;
 /// when nobody waits.
 const ENTRIES_PER_CHECKPOINT: usize = 1_000;
 
+/// After how many commits, however small. The log is then written from its beginning again, and a
+/// file that does not grow is synced with less: its size need not be.
+const COMMITS_PER_CHECKPOINT: usize = 256;
+
 /// After how many entries that happens even if somebody waits, so that the log stays bounded.
 const ENTRIES_BEFORE_FORCED_CHECKPOINT: usize = 20_000;
 
@@ -85,7 +89,7 @@ pub(crate) fn run(
     waiting: &Receiver<Job>,
     progress: &Progress,
 ) {
-    let mut unchecked = 0;
+    let (mut unchecked, mut commits) = (0, 0);
     let mut broken: Option<CommitError> = None;
     let mut room = Room::of(&connection);
     loop {
@@ -122,6 +126,7 @@ pub(crate) fn run(
         match &outcome {
             Ok(written) => {
                 note(progress, &chain, &jobs, written);
+                commits += usize::from(written.anything);
                 if jobs.iter().any(|job| job.entries.iter().any(leaves_room)) {
                     room.look_again();
                 }
@@ -133,11 +138,12 @@ pub(crate) fn run(
         for job in jobs {
             (job.afterwards)(outcome.clone());
         }
-        let due = unchecked >= ENTRIES_PER_CHECKPOINT && nobody_waits;
+        let is_long = unchecked >= ENTRIES_PER_CHECKPOINT || commits >= COMMITS_PER_CHECKPOINT;
+        let due = is_long && nobody_waits;
         if (due || unchecked >= ENTRIES_BEFORE_FORCED_CHECKPOINT) && broken.is_none() {
             // A checkpoint that cannot finish now loses nothing; the next one goes on.
             if connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)").is_ok() {
-                unchecked = 0;
+                (unchecked, commits) = (0, 0);
             }
         }
     }
