@@ -53,6 +53,11 @@ pub(super) async fn results(
         let result: SpawnResult = serde_json::from_value(payload)?;
         if result.status == RunStatus::Ok {
             results.push(result);
+        } else {
+            let SpawnResult { run_id, status, error, result, .. } = result;
+            eprintln!(
+                "hatchery-bench: the run {run_id} is {status}: {error:?}, and said: {result}"
+            );
         }
     }
     Ok(results)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hatchery_protocol::{RuntimeKind, Task};
+use hatchery_protocol::{RuntimeKind, SpawnResult, Task};
 
 use super::crowd;
 use super::scene::Counted;
@@ -15,8 +15,8 @@ use crate::spawning;
 const PARENTS: usize = 200;
 const EACH: usize = 10;
 
-/// How much of what was said in place of results is shown, in lines.
-const SHOWN: usize = 6;
+/// Of how many runs it is shown what they said in place of results.
+const SHOWN: usize = 3;
 
 const AT_WORK: usize = 64;
 
@@ -35,8 +35,10 @@ pub(super) async fn play(program: &Path, gateway: &mut Gateway) -> Result<Counte
     let lines = || results.iter().flat_map(|result| result.result.lines());
     let came = lines().filter(|line| *line == "done").count();
     // What a run says instead of a result is why there is none.
-    for line in lines().filter(|line| *line != "done").take(SHOWN) {
-        eprintln!("hatchery-bench: a run in a tree said: {line}");
+    let is_short =
+        |result: &&SpawnResult| result.result.lines().filter(|line| *line == "done").count() < EACH;
+    for result in results.iter().filter(is_short).take(SHOWN) {
+        eprintln!("hatchery-bench: of a tree too little came: {}", result.result);
     }
     Ok(Counted { expected: PARENTS * EACH, came })
 }
