@@ -38,8 +38,21 @@ impl ProcessIdentity {
     /// Whether exactly this process still runs. A zombie does not.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        let same = |stat: &Stat| stat.start_time == self.start_time && !stat.has_ended();
-        boot_id() == Some(self.boot_id.as_str()) && Stat::of(self.pid).as_ref().is_some_and(same)
+        self.stat().is_some_and(|stat| !stat.has_ended())
+    }
+
+    /// Whether exactly this process was killed and is not gone yet: threads that the kernel cannot
+    /// interrupt hold what it has open for a moment longer. A program whose first thread may end
+    /// before the others looks the same.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.stat().is_some_and(|stat| stat.is_ending())
+    }
+
+    fn stat(&self) -> Option<Stat> {
+        let stat = Stat::of(self.pid)?;
+        let same = stat.start_time == self.start_time && boot_id() == Some(self.boot_id.as_str());
+        same.then_some(stat)
     }
 }
 

@@ -61,7 +61,12 @@ impl Stat {
     /// A zombie: it runs nothing and waits to be collected. One whose first thread has ended
     /// while others go on looks like it, but is not.
     pub(crate) fn has_ended(&self) -> bool {
-        matches!(self.state, b'Z' | b'X' | b'x') && self.threads <= 1
+        self.is_ending() && self.threads <= 1
+    }
+
+    /// Its first thread has ended. Others may still be on their way out, with all that is open.
+    pub(crate) fn is_ending(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
     }
 
     /// Suspended by a signal, and so deaf to all others but SIGKILL.
@@ -176,6 +181,14 @@ mod tests {
         assert!(ended("Z", 1));
         assert!(!ended("Z", 2));
         assert!(!ended("S", 1));
+    }
+
+    #[test]
+    fn a_process_is_ending_once_its_first_thread_is() {
+        let line = |state| format!("7 (x) {state} 3 4 5 0 0 0 0 0 0 0 0 0 0 0 0 0 2 0 99 0");
+        let ending = |state| Stat::parse(7, line(state).as_bytes()).unwrap().is_ending();
+        assert!(ending("Z"));
+        assert!(!ending("S"));
     }
 
     #[test]

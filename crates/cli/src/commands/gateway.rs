@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use hatchery_gateway::config::{Flags, Sources};
-use hatchery_gateway::{Doors, Gateway, Options, PULSE_INTERVAL, StartError, StateDirectory};
+use hatchery_gateway::{
+    Doors, Gateway, Holder, Options, PULSE_INTERVAL, StartError, StateDirectory,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
@@ -50,9 +52,9 @@ pub(crate) fn run_in_front(
 }
 
 /// Starts the gateway. A lock without an open door belongs to a command that only looks, or to a
-/// gateway that is ending, and is waited for; a gateway that serves is not. One that was killed in
-/// the moment in which it started a process can leave lock and door to that one, for as long as it
-/// takes to become another program.
+/// gateway that is ending, and is waited for; a gateway that serves is not. One that was killed has
+/// both until its last thread is out of the kernel, and if it was about to start a process, that one
+/// has them for as long as it takes to become another program.
 async fn start(
     state: &StateDirectory,
     sources: &Sources<'static>,
@@ -69,8 +71,9 @@ async fn start(
         });
         match started.await {
             Err(StartError::AlreadyRunning(holder)) if Instant::now() < deadline => {
-                let serves = hatchery_gateway::connect(&state.socket()).is_ok();
-                if serves && holder.is_some() {
+                let is_open = hatchery_gateway::connect(&state.socket()).is_ok();
+                let serves = |holder: &Holder| is_open && !holder.process.is_ending();
+                if holder.as_ref().is_some_and(serves) {
                     return Err(StartError::AlreadyRunning(holder));
                 }
                 tokio::time::sleep(LOOK_EVERY).await;

@@ -276,8 +276,16 @@ pub(crate) fn is_alive(pid: i32) -> bool {
             return !error.raw_os_error().is_some_and(|code| gone.contains(&code));
         }
     };
-    let state = stat.rsplit(')').next().unwrap_or_default().trim_start().chars().next();
-    !matches!(state, None | Some('Z' | 'X'))
+    let fields: Vec<&str> =
+        stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    // Where the first thread has ended, others may still hold what the process has open.
+    match fields[..] {
+        [] => false,
+        ["Z" | "X", ..] => {
+            fields.get(17).and_then(|threads| threads.parse().ok()).is_some_and(|it: u32| it > 1)
+        }
+        _ => true,
+    }
 }
 
 /// An IPv4 address of this machine that is not loopback, where it has one.
