@@ -32,12 +32,11 @@ pub(super) async fn play(program: &Path, gateway: &mut Gateway) -> Result<Counte
     let task = format!("for n in $(seq {EACH}); do {spawn} 'sleep 0.2; echo done'; done");
     let params = spawning::params(gateway, RuntimeKind::Local, Task::Text(task));
     let results = crowd::results(gateway, &params, PARENTS).await?;
-    let lines = || results.iter().flat_map(|result| result.result.lines());
-    let came = lines().filter(|line| *line == "done").count();
+    let came_of =
+        |result: &SpawnResult| result.result.lines().filter(|line| *line == "done").count();
+    let came = results.iter().map(came_of).sum();
     // What a run says instead of a result is why there is none.
-    let is_short =
-        |result: &&SpawnResult| result.result.lines().filter(|line| *line == "done").count() < EACH;
-    for result in results.iter().filter(is_short).take(SHOWN) {
+    for result in results.iter().filter(|result| came_of(result) < EACH).take(SHOWN) {
         eprintln!("hatchery-bench: of a tree too little came: {}", result.result);
     }
     Ok(Counted { expected: PARENTS * EACH, came })

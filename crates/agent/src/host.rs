@@ -10,7 +10,7 @@ use crate::Usage;
 
 /// A command that is about to begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StartedCommand {
+pub struct StartingCommand {
     /// The command as a person would type it.
     pub line: String,
     /// The program and its arguments, exactly as they were started.
@@ -25,7 +25,7 @@ pub struct StartedCommand {
 pub trait Host: Send + Sync {
     /// A command is about to begin. It does once this returns, unless its turn is cancelled by
     /// then: whoever has to know of a process before it does anything takes note of it here.
-    fn command_started(&self, command: &StartedCommand) -> impl Future<Output = ()> + Send;
+    fn command_starting(&self, command: &StartingCommand) -> impl Future<Output = ()> + Send;
 
     /// A piece of output, at most 64 KiB, in order within its stream.
     fn output(&self, stream: OutputStream, bytes: Bytes) -> impl Future<Output = ()> + Send;

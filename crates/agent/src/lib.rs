@@ -24,7 +24,7 @@ pub use chat::{
 };
 pub use command::command_line;
 pub use conversation::{Conversation, Message, Speaker};
-pub use host::{Host, StartedCommand};
+pub use host::{Host, StartingCommand};
 pub use model::{
     BACK_OFF, ChatModel, FIRST_BYTE_DEADLINE, IDLE_DEADLINE, Model, ModelDeadlines, SHELL_MODEL,
 };

@@ -86,13 +86,13 @@ mod tests {
     use tokio::sync::watch;
 
     use super::carry;
-    use crate::{Host, StartedCommand, Usage};
+    use crate::{Host, StartingCommand, Usage};
 
     #[derive(Default)]
     struct Collected(Mutex<Vec<Bytes>>);
 
     impl Host for Collected {
-        async fn command_started(&self, _: &StartedCommand) {}
+        async fn command_starting(&self, _: &StartingCommand) {}
 
         async fn output(&self, _: OutputStream, bytes: Bytes) {
             self.0.lock().unwrap().push(bytes);

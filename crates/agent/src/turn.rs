@@ -7,7 +7,7 @@ use tokio::time::Duration;
 
 use crate::chat::{self, ModelFailure};
 use crate::output::carry;
-use crate::{Cancel, Conversation, Host, Model, ModelReport, StartedCommand, Workplace, command};
+use crate::{Cancel, Conversation, Host, Model, ModelReport, StartingCommand, Workplace, command};
 
 /// How long a command may take to end once its turn is cancelled, before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
@@ -80,8 +80,8 @@ async fn run_command<H: Host>(
         Err(error) => return TurnEnd::Failed(error.into()),
     };
     let process = prepared.identity().clone();
-    let started = StartedCommand { line: command::command_line(task), argv, process };
-    host.command_started(&started).await;
+    let started = StartingCommand { line: command::command_line(task), argv, process };
+    host.command_starting(&started).await;
     if cancel.is_cancelled() {
         prepared.give_up().await;
         return TurnEnd::Cancelled;

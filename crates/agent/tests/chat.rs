@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hatchery_agent::{
     Cancel, ChatModel, Conversation, Host, MAX_ANSWER_BYTES, MAX_ATTEMPTS, Message, Model,
-    ModelDeadlines, ModelFailure, ModelStage, StartedCommand, TurnEnd, TurnFailure, Usage,
+    ModelDeadlines, ModelFailure, ModelStage, StartingCommand, TurnEnd, TurnFailure, Usage,
     Workplace, run_turn,
 };
 use hatchery_protocol::{OutputStream, Secret, Task};
@@ -38,7 +38,7 @@ struct Listener {
 }
 
 impl Host for Listener {
-    async fn command_started(&self, _: &StartedCommand) {
+    async fn command_starting(&self, _: &StartingCommand) {
         panic!("a question starts no command");
     }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use hatchery_agent::{Cancel, Host, Model, StartedCommand, TurnEnd, Usage, Workplace, run_turn};
+use hatchery_agent::{Cancel, Host, Model, StartingCommand, TurnEnd, Usage, Workplace, run_turn};
 use hatchery_protocol::OutputStream;
 use hatchery_sandbox::{KeeperCommand, Network};
 
@@ -16,10 +16,10 @@ struct LocalHost<'a, O> {
 }
 
 impl<O: Observer> Host for LocalHost<'_, O> {
-    async fn command_started(&self, command: &StartedCommand) {
+    async fn command_starting(&self, command: &StartingCommand) {
         // A run starts once, however many commands it runs.
         if !self.started.swap(true, Ordering::Relaxed) {
-            self.observer.started(Some(command.process.clone())).await;
+            self.observer.starting(Some(command.process.clone())).await;
         }
         if let Some(step) = Progress::step("execute", &command.line) {
             self.observer.progress(Progress::Step(step)).await;
@@ -53,7 +53,7 @@ pub(crate) async fn run<O: Observer>(
     }
     // A command tells when it has started. A question has no process to tell of.
     if let Model::Chat(_) = model {
-        observer.started(None).await;
+        observer.starting(None).await;
     }
     let workplace = Workplace {
         keeper,

@@ -15,7 +15,7 @@ pub trait Observer: Send + Sync + 'static {
     /// The run is about to be at work. Called once, before any output. `process` is the keeper
     /// above all its processes, of which none has begun: they do once this returns, unless the run
     /// is cancelled by then. Whoever records it until then can end the run even after a crash.
-    fn started(&self, process: Option<ProcessIdentity>) -> impl Future<Output = ()> + Send;
+    fn starting(&self, process: Option<ProcessIdentity>) -> impl Future<Output = ()> + Send;
 
     /// A piece of output, exactly as it was printed, in order within its stream.
     fn output(&self, stream: OutputStream, bytes: Bytes) -> impl Future<Output = ()> + Send;

@@ -6,8 +6,9 @@
 //! lifeline: when the gateway drops it, or dies, the keeper kills the tree.
 //! Where the kernel allows it, a tree is a PID namespace of its own, which dies with its keeper.
 //!
-//! This crate knows processes and descriptors. It never knows runs, agents or tickets' content,
-//! and decides nothing about who may start what.
+//! This crate knows processes and descriptors, and how much memory this one keeps, which is here
+//! because it takes `unsafe`. It never knows runs, agents or tickets' content, and decides nothing
+//! about who may start what.
 
 mod adoption;
 mod ancestry;

@@ -4,8 +4,10 @@ use std::process::{Child, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::json;
 
 use crate::home::{Home, ITSELF, Said, is_alive, wait_until};
+use crate::wire::Wire;
 
 /// A command that says something, leaves a stubborn child in a session of its own, and stays.
 /// The process ids of both are in the file.
@@ -211,8 +213,12 @@ fn a_full_disk_is_said_and_nothing_is_promised_that_is_not_kept() {
     let home = Home::new();
     let mut gateway = start_on_a_full_disk(&home, 4_000);
     wait_until("the gateway is up", || home.run(&["gateway", "status"]).status == 0);
+    let mut watching = Wire::greeted(&home);
+    let mut healthy = || watching.ask("health", json!({}))["payload"]["ok"] == true;
     let mut accepted = Vec::new();
     let refused = loop {
+        // What is told now may be kept, and must not be told once it is not so.
+        healthy();
         let said = home.run(&["spawn", "--json", "--", "head -c 100000 /dev/zero | tr '\\0' x"]);
         match said.json()["sessionId"].as_str() {
             Some(session) if said.status == 0 => accepted.push(session.to_owned()),
@@ -220,6 +226,7 @@ fn a_full_disk_is_said_and_nothing_is_promised_that_is_not_kept() {
         }
         assert!(accepted.len() < 50, "the disk never filled up");
     };
+    assert!(!healthy());
     assert_eq!(refused.status, 1, "{refused:?}");
     assert!(!accepted.is_empty());
     let status = home.ask(&["gateway", "status"]);

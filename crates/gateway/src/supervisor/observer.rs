@@ -93,7 +93,7 @@ impl RunObserver {
 }
 
 impl Observer for RunObserver {
-    async fn started(&self, process: Option<ProcessIdentity>) {
+    async fn starting(&self, process: Option<ProcessIdentity>) {
         let process = process.map(|identity| {
             self.supervisor.core().keepers.insert(identity.pid, self.run.clone());
             ProcessMark {

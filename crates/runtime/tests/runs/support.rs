@@ -88,7 +88,7 @@ struct State {
 }
 
 impl Observer for Seen {
-    async fn started(&self, process: Option<ProcessIdentity>) {
+    async fn starting(&self, process: Option<ProcessIdentity>) {
         let process = process.expect("every run here has processes");
         let earlier = self.0.lock().unwrap().started.replace(process);
         assert_eq!(earlier, None, "a run starts once");
@@ -233,7 +233,7 @@ struct Question {
 }
 
 impl Observer for Heard {
-    async fn started(&self, process: Option<ProcessIdentity>) {
+    async fn starting(&self, process: Option<ProcessIdentity>) {
         assert_eq!(process, None, "a question has no process");
         self.0.lock().unwrap().starts += 1;
     }

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use hatchery_agent::{
-    Cancel, Conversation, Host, StartedCommand, TurnEnd, Usage, Workplace, run_turn,
+    Cancel, Conversation, Host, StartingCommand, TurnEnd, Usage, Workplace, run_turn,
 };
 use hatchery_protocol::{OutputStream, Task};
 use serde_json::{Value, json};
@@ -148,7 +148,7 @@ impl Client<'_> {
 }
 
 impl Host for Client<'_> {
-    async fn command_started(&self, command: &StartedCommand) {
+    async fn command_starting(&self, command: &StartingCommand) {
         self.started.store(true, Ordering::Relaxed);
         self.update(Update::CommandStarted {
             tool_call_id: self.call,

@@ -41,7 +41,7 @@ pub(crate) async fn run<O: Observer>(
         Ok(prepared) => prepared,
         Err(error) => return RunEnd::Failed(RunFailure::NotStarted(error)),
     };
-    observer.started(Some(prepared.identity().clone())).await;
+    observer.starting(Some(prepared.identity().clone())).await;
     if cancel.is_cancelled() {
         prepared.give_up().await;
         return RunEnd::Cancelled;

@@ -30,7 +30,7 @@ struct Seen {
 }
 
 impl Observer for Seen {
-    async fn started(&self, _: Option<ProcessIdentity>) {}
+    async fn starting(&self, _: Option<ProcessIdentity>) {}
 
     async fn output(&self, stream: OutputStream, bytes: Bytes) {
         self.output.lock().unwrap().push((stream, bytes));
