@@ -223,7 +223,8 @@ impl Gateway {
             tokio::spawn(tick::tick(Arc::clone(&hub))).abort_handle(),
             tokio::spawn(pulse::feel(Arc::clone(&hub), options.pulse)).abort_handle(),
             tokio::spawn(async move { hub.tell_presence(PRESENCE_PAUSE).await }).abort_handle(),
-            tokio::spawn(device_door::watch(Arc::clone(&shared))).abort_handle(),
+            tokio::spawn(device_door::watch(Arc::clone(&shared), Arc::clone(&config)))
+                .abort_handle(),
         ];
         if let Some(listener) = listener {
             tasks.push(tokio::spawn(http::accept(Arc::clone(&shared), listener)).abort_handle());

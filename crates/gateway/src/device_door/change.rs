@@ -28,7 +28,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn now(config: &Config) -> Self {
+    fn by(config: &Config) -> Self {
         let auth = &config.gateway.auth;
         Self {
             mode: auth.mode,
@@ -40,16 +40,18 @@ impl Asked {
 }
 
 /// Looks at the settings until the task is ended. Whoever came in by a shared secret that no longer
-/// holds is put out, with everything it has started.
-pub(crate) async fn watch(shared: Arc<Shared>) {
-    let mut asked = Asked::now(&shared.supervisor.settings.config());
+/// holds is put out, with everything it has started. `opened_with` is what the door was opened with:
+/// what stands in the files when this first runs may be a change already.
+pub(crate) async fn watch(shared: Arc<Shared>, opened_with: Arc<Config>) {
+    let mut asked = Asked::by(&opened_with);
+    drop(opened_with);
     let mut clock = tokio::time::interval(LOOK_EVERY);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
         let config = shared.supervisor.settings.config();
         shared.guesses.configure(&config).await;
-        let now = Asked::now(&config);
+        let now = Asked::by(&config);
         if now == asked {
             continue;
         }
@@ -100,5 +102,65 @@ fn was_put_out(caller: &Caller, out: &[Caller]) -> bool {
             None => true,
             Some(id) => out.iter().any(|gone| gone.device() == Some(id)),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use std::fs;
+    use std::ops::ControlFlow;
+    use std::time::Duration;
+
+    use hatchery_store::{AuditFilter, AuditLog};
+
+    use crate::config::{Flags, Sources};
+    use crate::{Doors, Gateway, Options, PULSE_INTERVAL, StateDirectory};
+
+    const CLOSED: &str = "{ gateway: { port: 0, auth: { token: 's3cret' } } }";
+    const OPEN: &str =
+        "{ gateway: { port: 0, auth: { token: 's3cret' }, pairing: { loopbackExempt: true } } }";
+
+    // One thread: between its start and the next wait nothing of the gateway runs.
+    #[tokio::test]
+    async fn a_change_right_after_the_start_is_a_change() {
+        let home = tempfile::tempdir().unwrap();
+        let state = StateDirectory::at(home.path().join("state"));
+        let file = home.path().join("gateway.json");
+        fs::write(&file, CLOSED).unwrap();
+        let gateway = Gateway::start(Options {
+            state_directory: state.clone(),
+            sources: Sources {
+                hatchery_json: home.path().join("hatchery.json"),
+                flags: Flags::default(),
+                env: &|_| None,
+                home: None,
+            },
+            program: "/proc/self/exe".into(),
+            doors: Doors::All,
+            pulse: PULSE_INTERVAL,
+        });
+        let gateway = gateway.await.unwrap();
+        fs::write(&file, OPEN).unwrap();
+        let told = async {
+            while door_changes(&state) == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), told).await.expect("it is never told");
+        gateway.stop().await;
+    }
+
+    fn door_changes(state: &StateDirectory) -> u32 {
+        let filter = AuditFilter { kind: Some("door_changed".to_owned()), ..Default::default() };
+        let mut count = 0;
+        let log = AuditLog::open(state.path()).unwrap();
+        let show = |_| {
+            count += 1;
+            ControlFlow::Continue(())
+        };
+        log.entries(&filter, show).unwrap();
+        count
     }
 }
